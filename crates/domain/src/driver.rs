@@ -1,0 +1,171 @@
+//! The contract between the conductor and whatever makes clusters: Heat, this machine, Cluster API.
+//!
+//! A driver compares what is wanted with what is there and answers with a [`Plan`]. The conductor applies it
+//! step by step and asks again until the plan is empty. A dry run shows the plan; drift is a plan that is not
+//! empty although nothing was asked.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Cluster, ClusterTemplate, HealthStatus, Labels, Node, Nodegroup, Resource};
+
+/// What a driver can make: the key it is chosen by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ClusterType {
+    /// `vm` or `bm`.
+    pub server_type: String,
+    /// `os_distro` of the image.
+    pub os: String,
+    /// Container orchestration engine.
+    pub coe: String,
+}
+
+/// Everything known of a cluster at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The row.
+    pub cluster: Cluster,
+    /// Its template.
+    pub template: ClusterTemplate,
+    /// Its node groups.
+    pub nodegroups: Vec<Nodegroup>,
+    /// Its nodes, in order of creation; those to be removed are [`crate::NodePhase::Leaving`].
+    pub nodes: Vec<Node>,
+    /// Its ledger, in order of creation.
+    pub resources: Vec<Resource>,
+    /// Whether the whole cluster is to go.
+    pub deleting: bool,
+}
+
+/// One idempotent piece of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What kind of work, in the driver's words: `node.start`. Also the name of its fault point.
+    pub kind: String,
+    /// The node it is about.
+    pub node: Option<Uuid>,
+    /// A short sentence for the tenant: `start node web-worker-0`.
+    pub title: String,
+    /// How long it may take before it counts as failed.
+    #[serde(skip)]
+    pub timeout: Duration,
+}
+
+/// What has to be done: stages one after another, the steps of a stage side by side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The stages; none is ever empty.
+    pub stages: Vec<Vec<Step>>,
+}
+
+impl Plan {
+    /// Whether nothing has to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Adds a stage, unless it has no step.
+    pub fn stage(&mut self, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            self.stages.push(steps);
+        }
+    }
+}
+
+/// What a driver reads off a cluster that is up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// URL of the engine's API.
+    pub api_address: Option<String>,
+    /// Identifier at the infrastructure.
+    pub stack_id: Option<String>,
+    /// Version of the orchestration engine.
+    pub coe_version: Option<String>,
+    /// Version of the container engine.
+    pub container_version: Option<String>,
+}
+
+/// What a look at the running engine said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// In one word.
+    pub status: HealthStatus,
+    /// Per checked thing, such as `api` or `web-worker-0.Ready`.
+    pub reason: Labels,
+}
+
+/// Why a driver could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The request can't be fulfilled here; nothing was begun. The message says what to change.
+    #[error("{0}")]
+    Unsupported(String),
+    /// It failed in a way that trying again may mend.
+    #[error("{0}")]
+    Transient(String),
+    /// It failed and will fail again.
+    #[error("{0}")]
+    Fatal(String),
+    /// Somebody asked for it to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// A maker of clusters.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Its name in templates, configuration and `magnum-driver-manage`.
+    fn name(&self) -> &'static str;
+
+    /// What it can make.
+    fn provides(&self) -> Vec<ClusterType>;
+
+    /// Whether a cluster from this template can be made here at all: rights, packages, kernel, room.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] with one line that says what to do. Called before a cluster is accepted.
+    async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError>;
+
+    /// Compares what is wanted with what is there. Changes nothing.
+    ///
+    /// # Errors
+    /// When the infrastructure can't be asked.
+    async fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DriverError>;
+
+    /// Does one step of a plan. Finds what an earlier attempt already made; writes the ledger before it makes
+    /// anything; returns when the step's end is reached.
+    ///
+    /// # Errors
+    /// With the thing and the last error in words.
+    async fn apply(&self, step: &Step, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(), DriverError>;
+
+    /// Reads addresses and versions off a cluster that is up.
+    ///
+    /// # Errors
+    /// When the engine can't be asked.
+    async fn facts(&self, snapshot: &Snapshot) -> Result<Facts, DriverError>;
+
+    /// Looks at the running engine. Never fails: a failure is a health of its own.
+    async fn health(&self, snapshot: &Snapshot) -> Health;
+
+    /// Takes up a cluster that an earlier process has made: re-opens listeners, finds processes.
+    /// Called at start and whenever the conductor does not know whether it has been called.
+    ///
+    /// # Errors
+    /// When it can't be taken up; the conductor says so in the cluster's health and tries again.
+    async fn adopt(&self, snapshot: &Snapshot) -> Result<(), DriverError>;
+}
+
+/// How a step tells what it does, and learns that it shall stop.
+#[async_trait]
+pub trait Progress: Send + Sync {
+    /// Says what the step waits for; shown as the operation's `waiting_for`.
+    async fn waiting_for(&self, what: &str);
+
+    /// Whether the step shall end with [`DriverError::Cancelled`] at its next safe point.
+    fn is_cancelled(&self) -> bool;
+}
