@@ -4,6 +4,7 @@
 //! step by step and asks again until the plan is empty. A dry run shows the plan; drift is a plan that is not
 //! empty although nothing was asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -168,4 +169,47 @@ pub trait Progress: Send + Sync {
 
     /// Whether the step shall end with [`DriverError::Cancelled`] at its next safe point.
     fn is_cancelled(&self) -> bool;
+}
+
+/// The drivers of this process, in order of preference.
+#[derive(Clone, Default)]
+pub struct Drivers(Vec<Arc<dyn Driver>>);
+
+impl Drivers {
+    /// Takes the drivers; where two make the same thing, the first is used.
+    #[must_use]
+    pub fn new(drivers: Vec<Arc<dyn Driver>>) -> Self {
+        Self(drivers)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Driver>> {
+        self.0.iter()
+    }
+
+    /// The driver a template names or, where it names none, the one for its (server type, distribution, COE).
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] in upstream's words.
+    pub fn select(&self, template: &ClusterTemplate) -> Result<Arc<dyn Driver>, DriverError> {
+        if let Some(name) = template.driver.as_deref() {
+            return self
+                .0
+                .iter()
+                .find(|driver| driver.name() == name)
+                .cloned()
+                .ok_or_else(|| DriverError::Unsupported(format!("Cluster driver ({name}) not supported.")));
+        }
+        let wanted = ClusterType {
+            server_type: template.server_type.clone(),
+            os: template.cluster_distro.clone().unwrap_or_else(|| "None".to_owned()),
+            coe: template.coe.clone(),
+        };
+        self.0.iter().find(|driver| driver.provides().contains(&wanted)).cloned().ok_or_else(|| {
+            DriverError::Unsupported(format!(
+                "Cluster type ({}, {}, {}) not supported.",
+                wanted.server_type, wanted.os, wanted.coe
+            ))
+        })
+    }
 }
