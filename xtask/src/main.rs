@@ -1,2 +1,47 @@
-//! (to be written)
-fn main() {}
+//! The project's own tasks. They do their own set-up on a fresh Debian 12 and say what they install.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
+
+mod databases;
+mod debian;
+mod exec;
+mod python;
+mod say;
+mod stop;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Tests, shows and measures the project; installs what it needs and says so first.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Checks everything: formatting, lints, dependencies, and every test on real databases and real engines.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    stop::listen();
+    let arguments = Arguments::parse();
+    let workspace = Workspace::find();
+    let outcome = match arguments.task {
+        Task::Test(options) => test::run(&workspace, &options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

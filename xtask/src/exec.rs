@@ -1,0 +1,275 @@
+//! Runs other programs: always ended when we are asked to end, never silently failed.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, iter};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::stop;
+
+/// How long a program has to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(20);
+/// How often a waiting loop looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs it with our own input and output; fails when it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let line = shown(command);
+    let child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
+    let status = wait(child, None)?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs it with its output in `log`; when it fails the error holds the end of that log.
+pub(crate) fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
+    let line = shown(command);
+    if let Some(folder) = log.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let status = wait(child, None)?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}; the end of {}:\n{}", log.display(), tail(log, 30));
+    }
+    Ok(())
+}
+
+/// Runs it and answers what it wrote to its standard output; fails, with what it wrote to the other, when it does.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let line = shown(command);
+    let (status, stdout, stderr) = capture(command)?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}: {}", stderr.trim_end());
+    }
+    Ok(stdout)
+}
+
+/// Runs it and answers its status and both its outputs.
+pub(crate) fn capture(command: &mut Command) -> Result<(ExitStatus, String, String)> {
+    let line = shown(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let stdout = child.stdout.take().map(read_in_thread);
+    let stderr = child.stderr.take().map(read_in_thread);
+    let status = wait(child, None)?;
+    let text = |reader: Option<thread::JoinHandle<String>>| reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    Ok((status, text(stdout), text(stderr)))
+}
+
+/// Runs it, gives every line of its standard output to `each`, and answers its status.
+///
+/// Ends it when `limit` has passed or somebody asked for an end.
+pub(crate) fn lines(command: &mut Command, limit: Duration, mut each: impl FnMut(&str) + Send) -> Result<ExitStatus> {
+    let line = shown(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let stdout = child.stdout.take().ok_or_else(|| anyhow!("`{line}` has no output"))?;
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut reader = BufReader::new(stdout);
+            let mut bytes = Vec::new();
+            while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+                each(String::from_utf8_lossy(&bytes).trim_end());
+                bytes.clear();
+            }
+        });
+        wait(child, Some(limit))
+    })
+}
+
+/// Waits for a program to end; ends it when somebody asked for that, or when `limit` has passed.
+fn wait(mut child: Child, limit: Option<Duration>) -> Result<ExitStatus> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            stop::check()?;
+            return Ok(status);
+        }
+        let late = limit.is_some_and(|limit| began.elapsed() > limit);
+        if stop::asked() || late {
+            end(&mut child)?;
+            stop::check()?;
+            bail!("it was ended after {} minutes, its time limit", began.elapsed().as_secs() / 60);
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// SIGTERM, then SIGKILL when it takes longer than [`GRACE`]. The child is no zombie afterwards.
+pub(crate) fn end(child: &mut Child) -> Result<()> {
+    if child.try_wait()?.is_some() {
+        return Ok(());
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).context("a process id out of range")?);
+    kill(pid, Signal::SIGTERM).context("cannot send SIGTERM")?;
+    let end = Instant::now() + GRACE;
+    while Instant::now() < end {
+        if child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        thread::sleep(PAUSE);
+    }
+    child.kill().context("cannot send SIGKILL")?;
+    child.wait()?;
+    Ok(())
+}
+
+/// A server of ours: in a process group of its own, so that Ctrl-C reaches us and not it; ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    name: String,
+    child: Option<Child>,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts it with both outputs in `log`.
+    pub(crate) fn start(name: &str, command: &mut Command, log: PathBuf) -> Result<Self> {
+        let line = shown(command);
+        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start `{line}`"))?;
+        Ok(Self { name: name.to_owned(), child: Some(child), log })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Waits until `ready` says so; fails with the end of the log when the server ends first or `limit` passes.
+    pub(crate) fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let name = self.name.clone();
+        let log = self.log.clone();
+        let child = self.child.as_mut().ok_or_else(|| anyhow!("{name} does not run"))?;
+        let up = stop::poll(limit, PAUSE, || {
+            if let Some(status) = child.try_wait()? {
+                bail!("{name} ended with {status}; the end of {}:\n{}", log.display(), tail(&log, 30));
+            }
+            Ok(ready().then_some(()))
+        })?;
+        up.ok_or_else(|| {
+            anyhow!("{name} was not ready after {} s; the end of {}:\n{}", limit.as_secs(), log.display(), tail(&log, 30))
+        })
+    }
+
+    /// Ends it and says so when that fails.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        match self.child.take() {
+            Some(mut child) => end(&mut child).with_context(|| format!("cannot stop {}", self.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets it run on after us.
+    pub(crate) fn leave_running(&mut self) {
+        self.child = None;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// A command line as a reader would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let words = iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as the shell would need it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%{}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
+}
+
+/// The last lines of a file.
+pub(crate) fn tail(path: &Path, count: usize) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
+}
+
+/// Finds a program in `PATH` or in the administrator's folders, which an ordinary user's `PATH` lacks.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let admin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(admin).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn read_in_thread(mut source: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A broken pipe only shortens what is shown; the exit status is what counts.
+        drop(source.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_it_would_be_typed() {
+        let mut command = Command::new("docker");
+        command.args(["service", "ls", "--format", "{{.Name}} {{.Replicas}}", ""]);
+        assert_eq!(shown(&command), "docker service ls --format '{{.Name}} {{.Replicas}}' ''");
+    }
+
+    #[test]
+    fn a_failure_carries_what_the_program_said() {
+        let error = output(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).unwrap_err();
+        assert!(error.to_string().contains("exit status: 3: why"), "{error}");
+    }
+
+    #[test]
+    fn a_program_over_its_time_is_ended() {
+        let error = lines(Command::new("sleep").arg("60"), Duration::from_millis(50), |_| ()).unwrap_err();
+        assert!(error.to_string().contains("time limit"), "{error}");
+    }
+
+    #[test]
+    fn every_line_is_seen() {
+        let mut seen = Vec::new();
+        let status =
+            lines(Command::new("printf").arg("one\ntwo"), Duration::from_secs(60), |line| seen.push(line.to_owned()));
+        assert!(status.unwrap().success());
+        assert_eq!(seen, ["one", "two"]);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the reader of the terminal sees: steps, notes, durations.
+
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Announces a step.
+pub(crate) fn step(text: &str) {
+    if coloured() {
+        println!("\n\x1b[1;36m==>\x1b[0;1m {text}\x1b[0m");
+    } else {
+        println!("\n==> {text}");
+    }
+}
+
+/// Says something about the step at hand.
+pub(crate) fn note(text: &str) {
+    println!("    {text}");
+}
+
+/// Shows a command line as the reader would type it.
+pub(crate) fn command(text: &str) {
+    if coloured() {
+        println!("    \x1b[32m$ {text}\x1b[0m");
+    } else {
+        println!("    $ {text}");
+    }
+}
+
+/// Shows the output of a command, indented.
+pub(crate) fn output(text: &str) {
+    for line in text.trim_end().lines() {
+        println!("      {line}");
+    }
+}
+
+/// Says why it ends here, with all the causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    eprintln!("\nerror: {error:#}");
+}
+
+/// A duration for people: `0.42 s`, `12.3 s`, `3 min 05 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.2} s")
+    } else if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        let whole = duration.as_secs();
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    }
+}
+
+/// An empty table with a header, in the one style used here.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    table
+}
+
+/// Whether colours are wanted: a terminal, and `NO_COLOR` unset.
+fn coloured() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
