@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cluster, ClusterTemplate, HealthStatus, Labels, Node, Nodegroup, Resource};
+use crate::{Cluster, ClusterTemplate, HealthStatus, Labels, Node, Nodegroup, OperationKind, Resource};
 
 /// What a driver can make: the key it is chosen by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -124,6 +124,16 @@ pub trait Driver: Send + Sync {
 
     /// What it can make.
     fn provides(&self) -> Vec<ClusterType>;
+
+    /// Whether it can carry out operations of this kind; what it cannot is refused before it is accepted.
+    fn supports(&self, kind: OperationKind) -> bool {
+        !matches!(kind, OperationKind::Upgrade | OperationKind::RotateCa | OperationKind::RotateCredential)
+    }
+
+    /// Whether the group of masters can be resized after the cluster is made.
+    fn resizes_masters(&self) -> bool {
+        false
+    }
 
     /// Whether a cluster from this template can be made here at all: rights, packages, kernel, room.
     ///
