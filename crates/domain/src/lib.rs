@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod cluster_template;
 pub mod driver;
 pub mod event;
+pub mod launch;
 pub mod node;
 pub mod nodegroup;
 pub mod operation;
