@@ -52,13 +52,13 @@ pub(crate) fn postgres() -> Result<Database> {
     owner.give(&password_file)?;
 
     exec::output(
-        owner
-            .command(&bin.join("initdb"))
-            .arg("--pgdata")
-            .arg(&data)
-            .arg("--pwfile")
-            .arg(&password_file)
-            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]),
+        owner.command(&bin.join("initdb")).arg("--pgdata").arg(&data).arg("--pwfile").arg(&password_file).args([
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]),
     )
     .context("cannot make a PostgreSQL data folder")?;
 
@@ -79,7 +79,8 @@ pub(crate) fn postgres() -> Result<Database> {
     )?;
     let ready = bin.join("pg_isready");
     server.wait_until(START_LIMIT, || {
-        accepts(port) && exec::output(Command::new(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])).is_ok()
+        accepts(port)
+            && exec::output(Command::new(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])).is_ok()
     })?;
     Ok(Database { server, folder, url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres") })
 }
@@ -169,7 +170,8 @@ impl Owner {
 
     fn give(&self, path: &Path) -> Result<()> {
         if let Some(user) = &self.0 {
-            chown(path, Some(user.uid), Some(user.gid)).with_context(|| format!("cannot give {} away", path.display()))?;
+            chown(path, Some(user.uid), Some(user.gid))
+                .with_context(|| format!("cannot give {} away", path.display()))?;
         }
         Ok(())
     }

@@ -36,16 +36,35 @@ const fn package(name: &'static str, why: &'static str, shown: Shown) -> Package
 }
 
 /// What compiling needs beside the Rust toolchain.
-pub(crate) const COMPILER: &[Package] =
-    &[package("build-essential", "C compiler and linker, for SQLite and the cryptography library", Shown::Program("cc"))];
+pub(crate) const COMPILER: &[Package] = &[package(
+    "build-essential",
+    "C compiler and linker, for SQLite and the cryptography library",
+    Shown::Program("cc"),
+)];
 
 /// What local nodes need.
 pub(crate) const NODES: &[Package] = &[
-    package("docker.io", "Docker engine and client: each local node runs an engine of its own", Shown::Program("dockerd")),
-    package("iptables", "packet filter, which the engines set up inside the nodes' networks", Shown::Program("iptables")),
+    package(
+        "docker.io",
+        "Docker engine and client: each local node runs an engine of its own",
+        Shown::Program("dockerd"),
+    ),
+    package(
+        "iptables",
+        "packet filter, which the engines set up inside the nodes' networks",
+        Shown::Program("iptables"),
+    ),
     package("iproute2", "`ip`, to make the nodes' networks", Shown::Program("ip")),
-    package("util-linux", "`nsenter` and `setpriv`, to run a program inside a node or as another user", Shown::Program("nsenter")),
-    package("openssl", "`openssl`, to follow the event stream and make certificate requests", Shown::Program("openssl")),
+    package(
+        "util-linux",
+        "`nsenter` and `setpriv`, to run a program inside a node or as another user",
+        Shown::Program("nsenter"),
+    ),
+    package(
+        "openssl",
+        "`openssl`, to follow the event stream and make certificate requests",
+        Shown::Program("openssl"),
+    ),
 ];
 
 /// What the clients from PyPI need.
@@ -111,9 +130,7 @@ pub(crate) fn unpacked(workspace: &Workspace, name: &str, why: &str) -> Result<P
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let fetch = || {
         exec::run_logged(
-            Command::new("apt-get")
-                .args(["-o", "APT::Sandbox::User=root", "download", name])
-                .current_dir(&folder),
+            Command::new("apt-get").args(["-o", "APT::Sandbox::User=root", "download", name]).current_dir(&folder),
             &workspace.in_target("xtask/apt-download.log"),
         )
     };
@@ -191,7 +208,9 @@ impl NoServices {
             .mode(0o755)
             .open(POLICY)
             .with_context(|| format!("cannot write {POLICY}"))?;
-        file.write_all(b"#!/bin/sh\n# Written by `cargo xtask` while it installs packages: start no service.\nexit 101\n")?;
+        file.write_all(
+            b"#!/bin/sh\n# Written by `cargo xtask` while it installs packages: start no service.\nexit 101\n",
+        )?;
         Ok(guard)
     }
 }

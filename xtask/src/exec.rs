@@ -73,7 +73,8 @@ pub(crate) fn capture(command: &mut Command) -> Result<(ExitStatus, String, Stri
     let stdout = child.stdout.take().map(read_in_thread);
     let stderr = child.stderr.take().map(read_in_thread);
     let status = wait(child, None)?;
-    let text = |reader: Option<thread::JoinHandle<String>>| reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let text =
+        |reader: Option<thread::JoinHandle<String>>| reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
     Ok((status, text(stdout), text(stderr)))
 }
 
@@ -178,7 +179,12 @@ impl Server {
             Ok(ready().then_some(()))
         })?;
         up.ok_or_else(|| {
-            anyhow!("{name} was not ready after {} s; the end of {}:\n{}", limit.as_secs(), log.display(), tail(&log, 30))
+            anyhow!(
+                "{name} was not ready after {} s; the end of {}:\n{}",
+                limit.as_secs(),
+                log.display(),
+                tail(&log, 30)
+            )
         })
     }
 

@@ -3,9 +3,13 @@
 
 mod databases;
 mod debian;
+mod demo;
 mod exec;
+mod http;
+mod openstack;
 mod python;
 mod say;
+mod server;
 mod stop;
 mod test;
 mod workspace;
@@ -28,6 +32,8 @@ struct Arguments {
 enum Task {
     /// Checks everything: formatting, lints, dependencies, and every test on real databases and real engines.
     Test(test::Options),
+    /// Makes a real cluster on this machine with the real OpenStack client, uses it, resizes it, deletes it.
+    Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +42,7 @@ fn main() -> ExitCode {
     let workspace = Workspace::find();
     let outcome = match arguments.task {
         Task::Test(options) => test::run(&workspace, &options),
+        Task::Demo(options) => demo::run(&workspace, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

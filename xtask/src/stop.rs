@@ -25,6 +25,13 @@ pub(crate) fn asked() -> bool {
     ASKED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
 
+/// Forgets that somebody asked, so that cleaning up can go on; the next signal counts again.
+pub(crate) fn forget() {
+    if let Some(flag) = ASKED.get() {
+        flag.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Fails when somebody asked for an end.
 pub(crate) fn check() -> Result<()> {
     if asked() {
@@ -36,7 +43,11 @@ pub(crate) fn check() -> Result<()> {
 /// Asks `ready` every `pause` until it gives a value; `None` when `limit` has passed.
 ///
 /// Fails when `ready` does, or when somebody asked for an end.
-pub(crate) fn poll<T>(limit: Duration, pause: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+pub(crate) fn poll<T>(
+    limit: Duration,
+    pause: Duration,
+    mut ready: impl FnMut() -> Result<Option<T>>,
+) -> Result<Option<T>> {
     let end = Instant::now() + limit;
     loop {
         check()?;

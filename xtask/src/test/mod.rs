@@ -107,7 +107,15 @@ fn run_part(workspace: &Workspace, options: &Options, part: Part, report: &mut R
         Part::Clippy => {
             install(workspace, options, &[debian::COMPILER])?;
             say::step("Lints");
-            exec::run(workspace.cargo().args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+            exec::run(workspace.cargo().args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]))
         }
         Part::Doc => {
             install(workspace, options, &[debian::COMPILER])?;
@@ -164,14 +172,19 @@ fn deny(workspace: &Workspace, options: &Options) -> Result<()> {
     say::step("Dependencies: licences, sources, bans, known flaws");
     let check = |checks: &[&str]| {
         let mut command = Command::new(&ours);
-        command.current_dir(workspace.root()).args(["--locked", "--workspace", "check", "--hide-inclusion-graph"]).args(checks);
+        command
+            .current_dir(workspace.root())
+            .args(["--locked", "--workspace", "check", "--hide-inclusion-graph"])
+            .args(checks);
         command
     };
     let fetched = exec::capture(Command::new(&ours).current_dir(workspace.root()).args(["fetch", "db"]))?.0.success();
     if fetched {
         return exec::run(&mut check(&["advisories", "bans", "licenses", "sources"]));
     }
-    say::note("The advisory database can't be fetched from here: known flaws (advisories) are NOT checked in this run.");
+    say::note(
+        "The advisory database can't be fetched from here: known flaws (advisories) are NOT checked in this run.",
+    );
     exec::run(&mut check(&["bans", "licenses", "sources"]))
 }
 
@@ -194,6 +207,7 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
         .env("MAGNUM_TEST_POSTGRES_URL", postgres.url())
         .env("MAGNUM_TEST_MARIADB_URL", mariadb.url())
         .env("MAGNUM_TEST_REQUIRE_DATABASES", "1")
+        .env("MAGNUM_TEST_REQUIRE_CLIENT", "1")
         .env("MAGNUM_TEST_OPENSTACK", openstack);
     if options.cargo_test.is_empty() {
         tests.arg("--workspace");

@@ -70,7 +70,12 @@ impl Report {
         let names = BACKENDS.iter().map(|(_, name)| *name).chain(["other"]);
         let mut rows = say::table(&["tests on", "passed", "failed", "skipped"]);
         for (name, counts) in names.zip(self.by_backend) {
-            rows.add_row([name.to_owned(), counts.passed.to_string(), counts.failed.to_string(), counts.skipped.to_string()]);
+            rows.add_row([
+                name.to_owned(),
+                counts.passed.to_string(),
+                counts.failed.to_string(),
+                counts.skipped.to_string(),
+            ]);
         }
         println!("\n{rows}");
         for name in &self.skipped {

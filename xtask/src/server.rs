@@ -1,0 +1,78 @@
+//! A `magnum serve` of our own: built, started on a free loopback port, stopped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::databases::free_port;
+use crate::exec;
+use crate::http::Api;
+use crate::workspace::Workspace;
+
+/// How long the server may take to its first answer.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where the programs are after building them.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    pub(crate) magnum: PathBuf,
+}
+
+/// Builds server and agent.
+pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<Programs> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--locked", "-p", "magnum", "-p", "magnum-agent"]);
+    if release {
+        cargo.arg("--release");
+    }
+    exec::run(&mut cargo)?;
+    let folder = workspace.target().join(if release { "release" } else { "debug" });
+    Ok(Programs { magnum: folder.join("magnum") })
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Magnum {
+    process: exec::Server,
+    /// How it is spoken to, as nobody.
+    pub(crate) api: Api,
+    /// `127.0.0.1:PORT`.
+    pub(crate) address: String,
+    /// From the start of the process to its first answer.
+    pub(crate) start_time: Duration,
+}
+
+impl Magnum {
+    /// Starts it and waits for its first answer.
+    pub(crate) fn start(programs: &Programs, state_dir: &Path, log: PathBuf, arguments: &[&str]) -> Result<Self> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let api = if arguments.contains(&"--no-tls") {
+            Api::plain(address.clone())
+        } else {
+            Api::tls(address.clone(), state_dir.join("tls/ca.pem"))
+        };
+        let mut command = Command::new(&programs.magnum);
+        command.arg("serve").arg("--state-dir").arg(state_dir).args(["--bind", &address]).args(arguments);
+        let began = Instant::now();
+        let mut process = exec::Server::start("magnum serve", &mut command, log)?;
+        process.wait_until(START_LIMIT, || api.get("/healthcheck").is_ok_and(|answer| answer.status == 200))?;
+        Ok(Self { process, api, address, start_time: began.elapsed() })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
+    /// Ends it by SIGTERM.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.process.stop()
+    }
+
+    /// Lets it run on after us.
+    pub(crate) fn leave_running(&mut self) {
+        self.process.leave_running();
+    }
+}
