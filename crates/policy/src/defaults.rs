@@ -120,8 +120,12 @@ mod tests {
 
     #[test]
     fn the_sample_uncommented_is_the_table() {
-        let text: String =
-            sample().unwrap().lines().filter_map(|line| line.strip_prefix("#\"")).map(|line| format!("\"{line}\n")).collect();
+        let text: String = sample()
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.strip_prefix("#\""))
+            .map(|line| format!("\"{line}\n"))
+            .collect();
         let read: serde_json::Map<String, serde_json::Value> = serde_saphyr::from_str(&text).unwrap();
         let rules = default_rules().unwrap();
         assert_eq!(read.len(), rules.len());

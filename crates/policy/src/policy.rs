@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magnum_domain::caller::Caller;
@@ -13,7 +13,7 @@ use crate::defaults::{Scope, default_rules};
 use crate::evaluate::{Circle, Evaluation, RemoteCheck, Watch};
 use crate::explain::{Explanation, Recorder};
 use crate::rules::{Listed, Problem, RuleSet};
-use crate::source::{self, Fingerprint, LoadError};
+use crate::source::{Fingerprint, LoadError, PolicyFile};
 use crate::target::Target;
 
 /// How often the files are looked at, at most.
@@ -48,6 +48,12 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    fn fingerprint(&self) -> Result<Fingerprint, LoadError> {
+        Fingerprint::take(self.file.as_deref(), &self.folders)
+    }
+}
+
 /// A rule said no. The text is upstream's, which clients show.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("Policy doesn't allow {rule} to be performed.")]
@@ -61,6 +67,8 @@ pub struct Policy {
     options: Options,
     remote: Option<Arc<dyn RemoteCheck>>,
     loaded: RwLock<Arc<Loaded>>,
+    /// The files as they were when last read, well or badly, so that a malformed one is reported once.
+    seen: Mutex<Fingerprint>,
     started: Instant,
     /// When the files are to be looked at next, in milliseconds since `started`.
     next_look: AtomicU64,
@@ -69,7 +77,6 @@ pub struct Policy {
 struct Loaded {
     rules: RuleSet,
     problems: Vec<Problem>,
-    fingerprint: Fingerprint,
 }
 
 impl Policy {
@@ -78,11 +85,11 @@ impl Policy {
     pub fn defaults() -> Self {
         let options = Options::default();
         // Without the table there are no rules, and without rules nothing is allowed.
-        let loaded = load(&options).unwrap_or_else(|error| {
+        let loaded = load(&options, &[]).unwrap_or_else(|error| {
             tracing::error!(%error, "denying everything");
-            Loaded { rules: RuleSet::default(), problems: Vec::new(), fingerprint: Fingerprint::default() }
+            Loaded { rules: RuleSet::default(), problems: Vec::new() }
         });
-        Self::with(options, loaded)
+        Self::with(options, loaded, Fingerprint::default())
     }
 
     /// The built-in rules with the overrides of the files. Single rules that are not understood deny and are among
@@ -91,16 +98,18 @@ impl Policy {
     /// # Errors
     /// If a file cannot be read or is malformed as a whole.
     pub fn load(options: Options) -> Result<Self, LoadError> {
-        let loaded = load(&options)?;
+        let seen = options.fingerprint()?;
+        let loaded = load(&options, &seen.read()?)?;
         report(&loaded.problems);
-        Ok(Self::with(options, loaded))
+        Ok(Self::with(options, loaded, seen))
     }
 
-    fn with(options: Options, loaded: Loaded) -> Self {
+    fn with(options: Options, loaded: Loaded, seen: Fingerprint) -> Self {
         Self {
             options,
             remote: None,
             loaded: RwLock::new(Arc::new(loaded)),
+            seen: Mutex::new(seen),
             started: Instant::now(),
             next_look: AtomicU64::new(millis(LOOK_EVERY)),
         }
@@ -154,13 +163,23 @@ impl Policy {
     /// Reads the files again if they have changed, whenever that was last looked at. Returns whether they had.
     ///
     /// # Errors
-    /// If a file cannot be read or is malformed. The rules stay as they were.
+    /// If a file cannot be read or is malformed, the latter once for each change. The rules stay as they were.
     pub fn refresh(&self) -> Result<bool, LoadError> {
-        let seen = source::fingerprint(self.options.file.as_deref(), &self.options.folders)?;
-        if seen == self.current().fingerprint {
+        // Held to the end, so that of two at a time the later one finds nothing to do.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.options.fingerprint()?;
+        if now == *seen {
             return Ok(false);
         }
-        let loaded = load(&self.options)?;
+        let files = match now.read() {
+            Err(malformed @ LoadError::Malformed { .. }) => {
+                *seen = now;
+                return Err(malformed);
+            }
+            other => other?,
+        };
+        let loaded = load(&self.options, &files)?;
+        *seen = now;
         report(&loaded.problems);
         tracing::info!(problems = loaded.problems.len(), "policy files have changed, new rules are in force");
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
@@ -224,11 +243,10 @@ impl fmt::Debug for Policy {
     }
 }
 
-fn load(options: &Options) -> Result<Loaded, LoadError> {
+fn load(options: &Options, files: &[PolicyFile]) -> Result<Loaded, LoadError> {
     let defaults = default_rules()?;
-    let (files, fingerprint) = source::read_all(options.file.as_deref(), &options.folders)?;
-    let (rules, problems) = RuleSet::build(defaults, &files, options.fallback.clone(), options.enforce_new_defaults);
-    Ok(Loaded { rules, problems, fingerprint })
+    let (rules, problems) = RuleSet::build(defaults, files, options.fallback.clone(), options.enforce_new_defaults);
+    Ok(Loaded { rules, problems })
 }
 
 fn report(problems: &[Problem]) {

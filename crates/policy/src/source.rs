@@ -49,6 +49,18 @@ struct Stamp {
     length: u64,
 }
 
+impl Fingerprint {
+    /// Looks at the files without reading them.
+    pub(crate) fn take(main: Option<&Path>, folders: &[PathBuf]) -> Result<Self, LoadError> {
+        present(main, folders).map(Self)
+    }
+
+    /// Reads the files that were there at that look.
+    pub(crate) fn read(&self) -> Result<Vec<PolicyFile>, LoadError> {
+        self.0.iter().map(|(path, _)| read(path)).collect()
+    }
+}
+
 /// The files that are there, in the order in which later ones override earlier ones: the main file, then those of
 /// each folder by name. Hidden files and folders within are left out; what is missing is no error.
 fn present(main: Option<&Path>, folders: &[PathBuf]) -> Result<Vec<(PathBuf, Stamp)>, LoadError> {
@@ -90,17 +102,6 @@ fn stamp(path: &Path) -> Result<Option<Stamp>, LoadError> {
 
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-pub(crate) fn fingerprint(main: Option<&Path>, folders: &[PathBuf]) -> Result<Fingerprint, LoadError> {
-    present(main, folders).map(Fingerprint)
-}
-
-/// Reads all files. The fingerprint is from before reading, so that a write in between is noticed at the next look.
-pub(crate) fn read_all(main: Option<&Path>, folders: &[PathBuf]) -> Result<(Vec<PolicyFile>, Fingerprint), LoadError> {
-    let found = present(main, folders)?;
-    let files = found.iter().map(|(path, _)| read(path)).collect::<Result<_, _>>()?;
-    Ok((files, Fingerprint(found)))
 }
 
 fn read(path: &Path) -> Result<PolicyFile, LoadError> {
