@@ -1,9 +1,10 @@
-//! Three small programs that `cargo xtask bench` needs beside the server: they fill a database with clusters, serve
-//! the same rows from a handler that does nothing else, and put load on either.
+//! Small programs that `cargo xtask bench` needs beside the server: they wait for its first answer, fill a database
+//! with clusters, serve the same rows from a handler that does nothing else, and put load on either.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
 mod bare;
 mod entity;
+mod first_answer;
 mod load;
 mod seed;
 
@@ -16,6 +17,15 @@ use clap::Parser;
 /// Helper of `cargo xtask bench`.
 #[derive(Debug, Parser)]
 enum Arguments {
+    /// Asks for a page until it is answered with 200; prints when that was, in microseconds since 1970.
+    FirstAnswer {
+        /// The page.
+        #[arg(long)]
+        url: String,
+        /// Authority of the server; waited for until it is there.
+        #[arg(long)]
+        ca: PathBuf,
+    },
     /// Writes clusters, each with two node groups, into a server's SQLite database.
     Seed {
         /// The database.
@@ -63,6 +73,10 @@ enum Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Arguments::parse() {
+        Arguments::FirstAnswer { url, ca } => {
+            println!("{}", first_answer::run(&url, &ca).await?);
+            Ok(())
+        }
         Arguments::Seed { database, project, template, count } => {
             seed::run(&database, &project, &template, count).await
         }

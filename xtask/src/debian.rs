@@ -77,9 +77,6 @@ pub(crate) const DATABASES: &[Package] = &[
     package("mariadb-server", "MariaDB server: the store is tested on it", Shown::Program("mariadbd")),
 ];
 
-/// What the benchmark needs.
-pub(crate) const BENCH: &[Package] = &[];
-
 /// Whether we may install packages and make network namespaces.
 pub(crate) fn is_root() -> bool {
     Uid::effective().is_root()

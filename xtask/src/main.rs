@@ -1,6 +1,7 @@
 //! The project's own tasks. They do their own set-up on a fresh Debian 12 and say what they install.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
+mod bench;
 mod databases;
 mod debian;
 mod demo;
@@ -34,6 +35,8 @@ enum Task {
     Test(test::Options),
     /// Makes a real cluster on this machine with the real OpenStack client, uses it, resizes it, deletes it.
     Demo(demo::Options),
+    /// Measures start, memory, a cluster and a long list, beside the machine's noise.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.task {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Demo(options) => demo::run(&workspace, &options),
+        Task::Bench(options) => bench::run(&workspace, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -45,8 +45,14 @@ pub(crate) struct Magnum {
 }
 
 impl Magnum {
-    /// Starts it and waits for its first answer.
-    pub(crate) fn start(programs: &Programs, state_dir: &Path, log: PathBuf, arguments: &[&str]) -> Result<Self> {
+    /// Starts it as `serve` or `api`, and waits for its first answer.
+    pub(crate) fn start(
+        programs: &Programs,
+        role: &str,
+        state_dir: &Path,
+        log: PathBuf,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let api = if arguments.contains(&"--no-tls") {
             Api::plain(address.clone())
@@ -54,9 +60,9 @@ impl Magnum {
             Api::tls(address.clone(), state_dir.join("tls/ca.pem"))
         };
         let mut command = Command::new(&programs.magnum);
-        command.arg("serve").arg("--state-dir").arg(state_dir).args(["--bind", &address]).args(arguments);
+        command.arg(role).arg("--state-dir").arg(state_dir).args(["--bind", &address]).args(arguments);
         let began = Instant::now();
-        let mut process = exec::Server::start("magnum serve", &mut command, log)?;
+        let mut process = exec::Server::start(&format!("magnum {role}"), &mut command, log)?;
         process.wait_until(START_LIMIT, || api.get("/healthcheck").is_ok_and(|answer| answer.status == 200))?;
         Ok(Self { process, api, address, start_time: began.elapsed() })
     }

@@ -70,7 +70,7 @@ pub(super) fn stop(workspace: &Workspace) -> Result<()> {
         say::step("The kept server is gone; starting it once more to delete its cluster");
         let programs = Programs { magnum: workspace.in_target("debug/magnum") };
         let log = workspace.in_target("xtask/demo-serve.log");
-        restarted = Some(Magnum::start(&programs, &kept.state_dir, log, &[])?);
+        restarted = Some(Magnum::start(&programs, "serve", &kept.state_dir, log, &[])?);
     }
     let openstack = Openstack::new(python::openstack_client(workspace, true)?, kept.state_dir.join("clouds.yaml"));
     if kept.state_dir.is_dir() {

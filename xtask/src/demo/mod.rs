@@ -67,7 +67,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     fs::create_dir_all(workspace.in_target("xtask"))?;
     say::step("Starting the server");
     say::command(&format!("magnum serve --state-dir {}", state_dir.display()));
-    let magnum = Magnum::start(&programs, &state_dir, log.clone(), &[])?;
+    let magnum = Magnum::start(&programs, "serve", &state_dir, log.clone(), &[])?;
     say::note(&format!("it answers at https://{}; its log is {}", magnum.address, log.display()));
     times.add("server start to first answer", magnum.start_time);
 

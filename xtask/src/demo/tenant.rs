@@ -14,7 +14,10 @@ use crate::workspace::Workspace;
 use crate::{debian, exec, http, say, stop};
 
 /// The image and the service that runs it.
-const IMAGE: &str = "magnum-demo-page:1";
+///
+/// There is no registry; each engine is given the image. The name says that one is on the node itself, where nobody
+/// listens, so that an engine which first tries to pull is refused at once instead of waiting for a name server.
+const IMAGE: &str = "localhost:1/magnum-demo-page:1";
 const SERVICE: &str = "page";
 /// Where each replica listens on its node.
 const PORT: u16 = 8080;
