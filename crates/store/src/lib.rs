@@ -1,1 +1,46 @@
-//! (to be written)
+//! The database: SQLite, PostgreSQL or MariaDB/MySQL behind one concrete type, [`Store`].
+//!
+//! The upstream tables (`cluster`, `cluster_template`, `nodegroup`, ...) are used as they are and never altered;
+//! what the conductor needs beyond them is in tables of our own (`conductor_*`). Everything that has to hold
+//! together is one transaction here, so no other crate knows about locks, retries or SQL.
+//!
+//! - `connect.rs`: URLs and pools; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
+//! - `entity/`: one file per table; the other modules: what can be done with it, named as in `magnum-domain`
+
+pub mod certificate;
+pub mod cluster;
+pub mod cluster_template;
+pub mod connect;
+pub mod error;
+pub mod event;
+pub mod identity;
+pub mod node;
+pub mod nodegroup;
+pub mod operation;
+pub mod page;
+pub mod quota;
+pub mod resource;
+pub mod schema;
+pub mod seal;
+pub mod service;
+pub mod wakeup;
+
+mod entity;
+mod history;
+mod json;
+mod migration;
+mod reconcile;
+mod request;
+mod row;
+mod transaction;
+
+pub use cluster::{CertificateRefs, NewCluster, Stats};
+pub use cluster_template::Visibility;
+pub use connect::{Backend, ConnectOptions, Store};
+pub use error::{Result, StoreError};
+pub use nodegroup::NodegroupChange;
+pub use operation::{ClusterOutcome, NodegroupOutcome};
+pub use page::{Ident, Page, Scope, SortDir};
+pub use request::Change;
+pub use schema::{Schema, UpstreamHead};
+pub use seal::{Seal, SealError};

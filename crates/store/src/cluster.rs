@@ -1,0 +1,335 @@
+//! Clusters.
+
+use std::str::FromStr;
+
+use magnum_domain::operation::NewOperation;
+use magnum_domain::{Cluster, ClusterStatus, HealthStatus, Labels, Nodegroup};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Alias, Expr, Func};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+use uuid::Uuid;
+
+use crate::entity::{cluster, cluster_template, nodegroup};
+use crate::error::is_duplicate;
+use crate::operation::OPERATION_STEP;
+use crate::page::{paged, sort_column, start_query};
+use crate::row::{naive, utc_opt};
+use crate::transaction::{Turn, retry};
+use crate::wakeup::bump;
+use crate::{Backend, Ident, Page, Result, Scope, Store, StoreError, json};
+
+/// Its name in errors.
+pub(crate) const RESOURCE: &str = "Cluster";
+
+/// Everything that comes into being when a cluster is asked for.
+#[derive(Debug, Clone)]
+pub struct NewCluster {
+    /// The row; `id`, `created_at` and `updated_at` are given by the store.
+    pub cluster: Cluster,
+    /// Its node groups; `id`, `created_at` and `updated_at` are given by the store.
+    pub nodegroups: Vec<Nodegroup>,
+    /// What brings it up.
+    pub operation: NewOperation,
+    /// Greatest number of clusters that the project may have, this one included.
+    pub quota: i32,
+}
+
+/// Where a cluster's certificates are kept. `None` leaves a reference as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CertificateRefs {
+    /// The cluster CA.
+    pub ca: Option<String>,
+    /// The service's own client certificate.
+    pub magnum: Option<String>,
+    /// The etcd CA (Kubernetes).
+    pub etcd_ca: Option<String>,
+    /// The front-proxy CA (Kubernetes).
+    pub front_proxy_ca: Option<String>,
+}
+
+/// `GET /v1/stats`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Clusters, whatever their status.
+    pub clusters: i64,
+    /// Wanted nodes of all node groups, masters included.
+    pub nodes: i64,
+}
+
+impl Store {
+    /// One page of clusters.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
+    pub async fn list_clusters(&self, scope: &Scope, page: &Page) -> Result<Vec<Cluster>> {
+        let sort = sort_column::<cluster::Entity>(page)?;
+        let start = match &page.marker {
+            None => None,
+            Some(marker) => {
+                let is_marker = Condition::all().add(cluster::Column::Uuid.eq(marker));
+                let found: Option<(i32, bool)> = start_query(visible(scope), cluster::Column::Id, sort, is_marker)
+                    .into_tuple()
+                    .one(self.read())
+                    .await?;
+                Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
+            }
+        };
+        let rows = paged(visible(scope), cluster::Column::Id, sort, page, start).all(self.read()).await?;
+        Ok(rows.into_iter().filter_map(from_row).collect())
+    }
+
+    /// One cluster by UUID, name or key.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
+    pub async fn get_cluster(&self, scope: &Scope, ident: &Ident) -> Result<Cluster> {
+        let mut rows = by_ident(visible(scope), ident).limit(2).all(self.read()).await?;
+        if rows.len() > 1 {
+            return Err(StoreError::Ambiguous { resource: RESOURCE });
+        }
+        rows.pop().and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+    }
+
+    /// How many clusters a project has, whatever their status.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_clusters(&self, project_id: &str) -> Result<u64> {
+        count(self.read(), project_id).await
+    }
+
+    /// Writes a cluster, its node groups and the operation that brings it up, all or nothing. The quota holds and the
+    /// template stays, however many do so at once.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`]; [`StoreError::NotFound`] when the template is gone; [`StoreError::Duplicate`]
+    /// for a UUID that is taken.
+    pub async fn create_cluster(&self, new: NewCluster) -> Result<Cluster> {
+        let made = retry(|| async {
+            let tx = self.begin().await?;
+            let made = self.create_cluster_in(&tx, &new).await?;
+            tx.commit().await?;
+            Ok(made)
+        })
+        .await?;
+        bump(&self.inner.wakeups.operations);
+        bump(&self.inner.wakeups.events);
+        Ok(made)
+    }
+
+    async fn create_cluster_in(&self, tx: &DatabaseTransaction, new: &NewCluster) -> Result<Cluster> {
+        let cluster = &new.cluster;
+        self.take_turn(tx, Turn::Template(&cluster.cluster_template_id)).await?;
+        let template: Option<i32> = cluster_template::Entity::find()
+            .select_only()
+            .column(cluster_template::Column::Id)
+            .filter(cluster_template::Column::Uuid.eq(&cluster.cluster_template_id))
+            .into_tuple()
+            .one(tx)
+            .await?;
+        if template.is_none() {
+            return Err(StoreError::not_found(crate::cluster_template::RESOURCE, &cluster.cluster_template_id));
+        }
+        self.take_turn(tx, Turn::Project(&cluster.project_id)).await?;
+        if count(tx, &cluster.project_id).await? >= u64::try_from(new.quota).unwrap_or(0) {
+            return Err(StoreError::QuotaExceeded { limit: new.quota });
+        }
+        self.take_turn(tx, Turn::Cluster(cluster.uuid)).await?;
+        let mut made = cluster.clone();
+        made.created_at = Some(self.upstream_now());
+        made.updated_at = None;
+        let inserted = cluster::Entity::insert(to_row(&made)).exec(tx).await.map_err(|error| {
+            if is_duplicate(&error) {
+                StoreError::Duplicate { resource: RESOURCE, ident: cluster.uuid.to_string() }
+            } else {
+                error.into()
+            }
+        })?;
+        made.id = inserted.last_insert_id.into();
+        for group in &new.nodegroups {
+            self.insert_nodegroup(tx, group).await?;
+        }
+        self.insert_operation(tx, &new.operation).await?;
+        let message = format!("{} requested", new.operation.kind.as_str());
+        self.insert_operation_event(tx, &new.operation, OPERATION_STEP, &message).await?;
+        Ok(made)
+    }
+
+    /// Writes what a health check said.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the cluster is gone.
+    pub async fn update_health(&self, cluster_uuid: Uuid, status: &HealthStatus, reason: &Labels) -> Result<()> {
+        let row = cluster::ActiveModel {
+            health_status: Set(Some(status.as_str().to_owned())),
+            health_status_reason: Set(Some(json::write(reason))),
+            ..Default::default()
+        };
+        self.update_cluster_row(self.write(), cluster_uuid, row).await
+    }
+
+    /// Writes down where a cluster's certificates are kept.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the cluster is gone.
+    pub async fn set_certificate_refs(&self, cluster_uuid: Uuid, refs: &CertificateRefs) -> Result<()> {
+        let set = |value: &Option<String>| value.clone().map_or(NotSet, |value| Set(Some(value)));
+        let row = cluster::ActiveModel {
+            ca_cert_ref: set(&refs.ca),
+            magnum_cert_ref: set(&refs.magnum),
+            etcd_ca_cert_ref: set(&refs.etcd_ca),
+            front_proxy_ca_cert_ref: set(&refs.front_proxy_ca),
+            ..Default::default()
+        };
+        self.update_cluster_row(self.write(), cluster_uuid, row).await
+    }
+
+    /// Changes the columns that are set in `row`, and `updated_at`.
+    pub(crate) async fn update_cluster_row(
+        &self,
+        db: &impl ConnectionTrait,
+        cluster_uuid: Uuid,
+        mut row: cluster::ActiveModel,
+    ) -> Result<()> {
+        row.updated_at = Set(naive(Some(self.upstream_now())));
+        let updated = cluster::Entity::update_many()
+            .set(row)
+            .filter(cluster::Column::Uuid.eq(cluster_uuid.to_string()))
+            .exec(db)
+            .await?;
+        if updated.rows_affected == 0 {
+            return Err(StoreError::not_found(RESOURCE, cluster_uuid));
+        }
+        Ok(())
+    }
+
+    /// Numbers of clusters and nodes, of one project or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stats(&self, project_id: Option<&str>) -> Result<Stats> {
+        let mut clusters = cluster::Entity::find();
+        let mut nodes = nodegroup::Entity::find();
+        if let Some(project_id) = project_id {
+            clusters = clusters.filter(cluster::Column::ProjectId.eq(project_id));
+            nodes = nodes.filter(nodegroup::Column::ProjectId.eq(project_id));
+        }
+        let sum = Func::coalesce([nodegroup::Column::NodeCount.sum(), Expr::val(0)]);
+        let integer = if self.backend() == Backend::MySql { "signed" } else { "bigint" };
+        let sum = Func::cast_as(sum, Alias::new(integer));
+        let nodes: Option<i64> = nodes.select_only().expr(sum).into_tuple().one(self.read()).await?;
+        let clusters = clusters.count(self.read()).await?;
+        Ok(Stats { clusters: i64::try_from(clusters).unwrap_or(i64::MAX), nodes: nodes.unwrap_or(0) })
+    }
+}
+
+async fn count(db: &impl ConnectionTrait, project_id: &str) -> Result<u64> {
+    Ok(cluster::Entity::find().filter(cluster::Column::ProjectId.eq(project_id)).count(db).await?)
+}
+
+/// The clusters of a scope. Rows without a UUID can't be named, so they are no clusters.
+fn visible(scope: &Scope) -> Select<cluster::Entity> {
+    let select = cluster::Entity::find().filter(cluster::Column::Uuid.is_not_null());
+    match scope {
+        Scope::All => select,
+        Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
+    }
+}
+
+fn by_ident(select: Select<cluster::Entity>, ident: &Ident) -> Select<cluster::Entity> {
+    let select = match ident {
+        Ident::Uuid(uuid) => select.filter(cluster::Column::Uuid.eq(uuid.to_string())),
+        Ident::Name(name) => select.filter(cluster::Column::Name.eq(name)),
+        Ident::Id(id) => select.filter(cluster::Column::Id.eq(*id)),
+    };
+    select.order_by_asc(cluster::Column::Id)
+}
+
+/// Reads a cluster within a transaction.
+pub(crate) async fn find(tx: &DatabaseTransaction, uuid: Uuid) -> Result<Cluster> {
+    let row = by_ident(visible(&Scope::All), &Ident::Uuid(uuid)).one(tx).await?;
+    row.and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, uuid))
+}
+
+/// A row in the domain's words, nulls read as upstream's objects read them. `None`, with a warning, for a row whose
+/// UUID is none: it must not break the list it is in.
+fn from_row(row: cluster::Model) -> Option<Cluster> {
+    let Some(uuid) = row.uuid.as_deref().and_then(|uuid| Uuid::try_parse(uuid).ok()) else {
+        tracing::warn!(id = row.id, uuid = row.uuid, "cluster left out: its UUID is none");
+        return None;
+    };
+    let status = |word: &str| ClusterStatus::from_str(word).unwrap_or_else(|never| match never {});
+    Some(Cluster {
+        id: row.id.into(),
+        uuid,
+        name: row.name,
+        project_id: row.project_id.unwrap_or_default(),
+        user_id: row.user_id.unwrap_or_default(),
+        cluster_template_id: row.cluster_template_id.unwrap_or_default(),
+        keypair: row.keypair,
+        docker_volume_size: row.docker_volume_size,
+        labels: json::read_labels(row.labels.as_deref(), "cluster.labels"),
+        master_flavor_id: row.master_flavor_id,
+        flavor_id: row.flavor_id,
+        stack_id: row.stack_id,
+        api_address: row.api_address,
+        status: status(row.status.as_deref().unwrap_or_default()),
+        status_reason: row.status_reason,
+        health_status: row.health_status.map(HealthStatus::from),
+        health_status_reason: json::read_labels(row.health_status_reason.as_deref(), "cluster.health_status_reason"),
+        create_timeout: row.create_timeout,
+        discovery_url: row.discovery_url,
+        coe_version: row.coe_version,
+        container_version: row.container_version,
+        ca_cert_ref: row.ca_cert_ref,
+        magnum_cert_ref: row.magnum_cert_ref,
+        etcd_ca_cert_ref: row.etcd_ca_cert_ref,
+        front_proxy_ca_cert_ref: row.front_proxy_ca_cert_ref,
+        fixed_network: row.fixed_network,
+        fixed_subnet: row.fixed_subnet,
+        floating_ip_enabled: row.floating_ip_enabled,
+        master_lb_enabled: row.master_lb_enabled.unwrap_or(false),
+        created_at: utc_opt(row.created_at),
+        updated_at: utc_opt(row.updated_at),
+    })
+}
+
+fn to_row(cluster: &Cluster) -> cluster::ActiveModel {
+    let c = cluster.clone();
+    cluster::ActiveModel {
+        id: NotSet,
+        created_at: Set(naive(c.created_at)),
+        updated_at: Set(naive(c.updated_at)),
+        project_id: Set(Some(c.project_id)),
+        user_id: Set(Some(c.user_id)),
+        uuid: Set(Some(c.uuid.to_string())),
+        name: Set(c.name),
+        cluster_template_id: Set(Some(c.cluster_template_id)),
+        keypair: Set(c.keypair),
+        docker_volume_size: Set(c.docker_volume_size),
+        labels: Set(Some(json::write(&c.labels))),
+        master_flavor_id: Set(c.master_flavor_id),
+        flavor_id: Set(c.flavor_id),
+        stack_id: Set(c.stack_id),
+        api_address: Set(c.api_address),
+        status: Set(Some(c.status.into())),
+        status_reason: Set(c.status_reason),
+        health_status: Set(c.health_status.map(String::from)),
+        health_status_reason: Set(Some(json::write(&c.health_status_reason))),
+        create_timeout: Set(c.create_timeout),
+        discovery_url: Set(c.discovery_url),
+        coe_version: Set(c.coe_version),
+        container_version: Set(c.container_version),
+        ca_cert_ref: Set(c.ca_cert_ref),
+        magnum_cert_ref: Set(c.magnum_cert_ref),
+        etcd_ca_cert_ref: Set(c.etcd_ca_cert_ref),
+        front_proxy_ca_cert_ref: Set(c.front_proxy_ca_cert_ref),
+        fixed_network: Set(c.fixed_network),
+        fixed_subnet: Set(c.fixed_subnet),
+        floating_ip_enabled: Set(c.floating_ip_enabled),
+        master_lb_enabled: Set(Some(c.master_lb_enabled)),
+    }
+}

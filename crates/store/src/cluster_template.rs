@@ -1,0 +1,337 @@
+//! Cluster templates.
+
+use magnum_domain::ClusterTemplate;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+use uuid::Uuid;
+
+use crate::entity::{cluster, cluster_template};
+use crate::error::is_duplicate;
+use crate::page::{paged, sort_column, start_query};
+use crate::row::{naive, utc_opt};
+use crate::transaction::{Turn, retry};
+use crate::{Ident, Page, Result, Store, StoreError, json};
+
+/// Its name in errors.
+pub(crate) const RESOURCE: &str = "ClusterTemplate";
+
+/// Most values of one `IN (..)`.
+const CHUNK: usize = 1000;
+
+/// Which templates a request may see (rest-api §4.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Visibility {
+    /// The requester's project; its templates are seen, hidden ones too.
+    pub project_id: Option<String>,
+    /// Whether those of every project are seen, hidden ones too.
+    pub admin: bool,
+    /// Whether public templates are seen although they are hidden.
+    pub include_hidden: bool,
+}
+
+impl Visibility {
+    fn select(&self) -> Select<cluster_template::Entity> {
+        let select = cluster_template::Entity::find().filter(cluster_template::Column::Uuid.is_not_null());
+        if self.admin {
+            return select;
+        }
+        let mut public = Condition::all().add(cluster_template::Column::Public.eq(true));
+        if !self.include_hidden {
+            // Not true of null, as upstream has it: who has not said is taken not to want others to see it.
+            public = public.add(cluster_template::Column::Hidden.eq(false));
+        }
+        let mut seen = Condition::any().add(public);
+        if let Some(project) = &self.project_id {
+            seen = seen.add(cluster_template::Column::ProjectId.eq(project));
+        }
+        select.filter(seen)
+    }
+}
+
+impl Store {
+    /// One page of templates.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
+    pub async fn list_templates(&self, visibility: &Visibility, page: &Page) -> Result<Vec<ClusterTemplate>> {
+        let sort = sort_column::<cluster_template::Entity>(page)?;
+        let id = cluster_template::Column::Id;
+        let start = match &page.marker {
+            None => None,
+            Some(marker) => {
+                let is_marker = Condition::all().add(cluster_template::Column::Uuid.eq(marker));
+                let found: Option<(i32, bool)> =
+                    start_query(visibility.select(), id, sort, is_marker).into_tuple().one(self.read()).await?;
+                Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
+            }
+        };
+        let rows = paged(visibility.select(), id, sort, page, start).all(self.read()).await?;
+        Ok(rows.into_iter().filter_map(from_row).collect())
+    }
+
+    /// One template by UUID, name or key.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
+    pub async fn get_template(&self, visibility: &Visibility, ident: &Ident) -> Result<ClusterTemplate> {
+        let select = match ident {
+            Ident::Uuid(uuid) => visibility.select().filter(cluster_template::Column::Uuid.eq(uuid.to_string())),
+            Ident::Name(name) => visibility.select().filter(cluster_template::Column::Name.eq(name)),
+            Ident::Id(id) => visibility.select().filter(cluster_template::Column::Id.eq(*id)),
+        };
+        let mut rows = select.order_by_asc(cluster_template::Column::Id).limit(2).all(self.read()).await?;
+        if rows.len() > 1 {
+            return Err(StoreError::Ambiguous { resource: RESOURCE });
+        }
+        rows.pop().and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+    }
+
+    /// The templates of clusters, whoever may see them: hiding one must not break reads of clusters made from it.
+    /// In no particular order; unknown UUIDs are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn templates_by_uuid(&self, uuids: &[String]) -> Result<Vec<ClusterTemplate>> {
+        let mut templates = Vec::with_capacity(uuids.len());
+        for chunk in uuids.chunks(CHUNK) {
+            let rows = cluster_template::Entity::find()
+                .filter(cluster_template::Column::Uuid.is_in(chunk))
+                .all(self.read())
+                .await?;
+            templates.extend(rows.into_iter().filter_map(from_row));
+        }
+        Ok(templates)
+    }
+
+    /// Writes a new template. `id`, `created_at` and `updated_at` are given by the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] for a UUID that is taken.
+    pub async fn create_template(&self, template: &ClusterTemplate) -> Result<ClusterTemplate> {
+        let mut made = template.clone();
+        made.created_at = Some(self.upstream_now());
+        made.updated_at = None;
+        let inserted = retry(|| async {
+            cluster_template::Entity::insert(to_row(&made)).exec(self.write()).await.map_err(|error| {
+                if is_duplicate(&error) {
+                    StoreError::Duplicate { resource: RESOURCE, ident: template.uuid.to_string() }
+                } else {
+                    error.into()
+                }
+            })
+        })
+        .await?;
+        made.id = inserted.last_insert_id.into();
+        Ok(made)
+    }
+
+    /// Writes the columns in which `after` differs from `before`. While clusters use the template that is allowed only
+    /// when exactly one thing changes: the name, `public` to true, `hidden`, or `tags` to something; not even when
+    /// nothing changes (rest-api §4.3).
+    ///
+    /// # Errors
+    /// [`StoreError::TemplateInUse`]; [`StoreError::NotFound`].
+    pub async fn update_template(&self, before: &ClusterTemplate, after: &ClusterTemplate) -> Result<ClusterTemplate> {
+        let changed = difference(before, after);
+        retry(|| async {
+            let tx = self.begin().await?;
+            let uuid = before.uuid.to_string();
+            if !changed.harmless {
+                self.take_turn(&tx, Turn::Template(&uuid)).await?;
+                refuse_if_used(&tx, before.uuid).await?;
+            }
+            let mut row = changed.row.clone();
+            row.updated_at = Set(naive(Some(self.upstream_now())));
+            cluster_template::Entity::update_many()
+                .set(row)
+                .filter(cluster_template::Column::Uuid.eq(&uuid))
+                .exec(&tx)
+                .await?;
+            let row =
+                cluster_template::Entity::find().filter(cluster_template::Column::Uuid.eq(&uuid)).one(&tx).await?;
+            let updated = row.and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, before.uuid))?;
+            tx.commit().await?;
+            Ok(updated)
+        })
+        .await
+    }
+
+    /// Deletes a template that no cluster uses.
+    ///
+    /// # Errors
+    /// [`StoreError::TemplateInUse`]; [`StoreError::NotFound`].
+    pub async fn delete_template(&self, uuid: Uuid) -> Result<()> {
+        retry(|| async {
+            let tx = self.begin().await?;
+            let text = uuid.to_string();
+            self.take_turn(&tx, Turn::Template(&text)).await?;
+            refuse_if_used(&tx, uuid).await?;
+            let deleted = cluster_template::Entity::delete_many()
+                .filter(cluster_template::Column::Uuid.eq(&text))
+                .exec(&tx)
+                .await?;
+            if deleted.rows_affected == 0 {
+                return Err(StoreError::not_found(RESOURCE, uuid));
+            }
+            self.forget_turn(&tx, Turn::Template(&text)).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+async fn refuse_if_used(db: &impl ConnectionTrait, uuid: Uuid) -> Result<()> {
+    let users =
+        cluster::Entity::find().filter(cluster::Column::ClusterTemplateId.eq(uuid.to_string())).count(db).await?;
+    if users > 0 { Err(StoreError::TemplateInUse { uuid }) } else { Ok(()) }
+}
+
+/// What an update writes.
+struct Difference {
+    row: cluster_template::ActiveModel,
+    /// Whether it is one of the changes that clusters don't mind.
+    harmless: bool,
+}
+
+fn difference(before: &ClusterTemplate, after: &ClusterTemplate) -> Difference {
+    let new = to_row(after);
+    let mut row = cluster_template::ActiveModel { ..Default::default() };
+    let mut changed = Vec::new();
+    macro_rules! compare {
+        ($($field:ident),+ $(,)?) => {$(
+            if before.$field != after.$field {
+                row.$field = new.$field;
+                changed.push(stringify!($field));
+            }
+        )+};
+    }
+    compare!(
+        name,
+        coe,
+        image_id,
+        flavor_id,
+        master_flavor_id,
+        keypair_id,
+        external_network_id,
+        fixed_network,
+        fixed_subnet,
+        network_driver,
+        volume_driver,
+        dns_nameserver,
+        apiserver_port,
+        docker_volume_size,
+        docker_storage_driver,
+        cluster_distro,
+        http_proxy,
+        https_proxy,
+        no_proxy,
+        registry_enabled,
+        labels,
+        tls_disabled,
+        public,
+        server_type,
+        insecure_registry,
+        master_lb_enabled,
+        floating_ip_enabled,
+        hidden,
+        tags,
+        driver,
+    );
+    let harmless = match changed.as_slice() {
+        ["name" | "hidden"] => true,
+        ["public"] => after.public,
+        ["tags"] => after.tags.is_some(),
+        _ => false,
+    };
+    Difference { row, harmless }
+}
+
+fn from_row(row: cluster_template::Model) -> Option<ClusterTemplate> {
+    let Some(uuid) = row.uuid.as_deref().and_then(|uuid| Uuid::try_parse(uuid).ok()) else {
+        tracing::warn!(id = row.id, uuid = row.uuid, "cluster template left out: its UUID is none");
+        return None;
+    };
+    Some(ClusterTemplate {
+        id: row.id.into(),
+        uuid,
+        name: row.name,
+        project_id: row.project_id.unwrap_or_default(),
+        user_id: row.user_id.unwrap_or_default(),
+        coe: row.coe.unwrap_or_default(),
+        image_id: row.image_id,
+        flavor_id: row.flavor_id,
+        master_flavor_id: row.master_flavor_id,
+        keypair_id: row.keypair_id,
+        external_network_id: row.external_network_id,
+        fixed_network: row.fixed_network,
+        fixed_subnet: row.fixed_subnet,
+        network_driver: row.network_driver,
+        volume_driver: row.volume_driver,
+        dns_nameserver: row.dns_nameserver,
+        apiserver_port: row.apiserver_port,
+        docker_volume_size: row.docker_volume_size,
+        docker_storage_driver: row.docker_storage_driver,
+        cluster_distro: row.cluster_distro,
+        http_proxy: row.http_proxy,
+        https_proxy: row.https_proxy,
+        no_proxy: row.no_proxy,
+        registry_enabled: row.registry_enabled.unwrap_or(false),
+        labels: json::read_labels(row.labels.as_deref(), "cluster_template.labels"),
+        tls_disabled: row.tls_disabled.unwrap_or(false),
+        public: row.public.unwrap_or(false),
+        server_type: row.server_type.unwrap_or_else(|| "vm".to_owned()),
+        insecure_registry: row.insecure_registry,
+        master_lb_enabled: row.master_lb_enabled.unwrap_or(false),
+        floating_ip_enabled: row.floating_ip_enabled,
+        hidden: row.hidden.unwrap_or(false),
+        tags: row.tags,
+        driver: row.driver,
+        created_at: utc_opt(row.created_at),
+        updated_at: utc_opt(row.updated_at),
+    })
+}
+
+fn to_row(template: &ClusterTemplate) -> cluster_template::ActiveModel {
+    let t = template.clone();
+    cluster_template::ActiveModel {
+        id: NotSet,
+        created_at: Set(naive(t.created_at)),
+        updated_at: Set(naive(t.updated_at)),
+        uuid: Set(Some(t.uuid.to_string())),
+        project_id: Set(Some(t.project_id)),
+        user_id: Set(Some(t.user_id)),
+        name: Set(t.name),
+        image_id: Set(t.image_id),
+        flavor_id: Set(t.flavor_id),
+        master_flavor_id: Set(t.master_flavor_id),
+        keypair_id: Set(t.keypair_id),
+        external_network_id: Set(t.external_network_id),
+        fixed_network: Set(t.fixed_network),
+        fixed_subnet: Set(t.fixed_subnet),
+        network_driver: Set(t.network_driver),
+        volume_driver: Set(t.volume_driver),
+        dns_nameserver: Set(t.dns_nameserver),
+        apiserver_port: Set(t.apiserver_port),
+        docker_volume_size: Set(t.docker_volume_size),
+        docker_storage_driver: Set(t.docker_storage_driver),
+        cluster_distro: Set(t.cluster_distro),
+        coe: Set(Some(t.coe)),
+        http_proxy: Set(t.http_proxy),
+        https_proxy: Set(t.https_proxy),
+        no_proxy: Set(t.no_proxy),
+        registry_enabled: Set(Some(t.registry_enabled)),
+        labels: Set(Some(json::write(&t.labels))),
+        tls_disabled: Set(Some(t.tls_disabled)),
+        public: Set(Some(t.public)),
+        server_type: Set(Some(t.server_type)),
+        insecure_registry: Set(t.insecure_registry),
+        master_lb_enabled: Set(Some(t.master_lb_enabled)),
+        floating_ip_enabled: Set(t.floating_ip_enabled),
+        hidden: Set(Some(t.hidden)),
+        tags: Set(t.tags),
+        driver: Set(t.driver),
+    }
+}

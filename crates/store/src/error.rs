@@ -1,0 +1,152 @@
+//! What can go wrong, in the words callers decide by.
+
+use magnum_domain::{ClusterStatus, OperationKind, OperationState};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use uuid::Uuid;
+
+use crate::seal::SealError;
+
+/// Result of every call on the store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Why the store did not do what it was asked. Nothing was changed when a call returns one.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such row, or not one the caller may see.
+    #[error("{resource} {ident} could not be found.")]
+    NotFound {
+        /// `Cluster`, `ClusterTemplate`, `Nodegroup`, ... as error messages spell it.
+        resource: &'static str,
+        /// What was looked for.
+        ident: String,
+    },
+    /// Several rows have that name.
+    #[error("several rows of {resource} have that name")]
+    Ambiguous {
+        /// As in [`Self::NotFound`].
+        resource: &'static str,
+    },
+    /// There is such a row already.
+    #[error("{resource} {ident} already exists")]
+    Duplicate {
+        /// As in [`Self::NotFound`].
+        resource: &'static str,
+        /// The value that is taken.
+        ident: String,
+    },
+    /// The project has as many clusters as it may have.
+    #[error("the project has its {limit} clusters already")]
+    QuotaExceeded {
+        /// Greatest number of clusters.
+        limit: i32,
+    },
+    /// The template can't go, or not change like this, while clusters use it.
+    #[error("cluster template {uuid} is referenced by one or multiple clusters")]
+    TemplateInUse {
+        /// The template.
+        uuid: Uuid,
+    },
+    /// The cluster is in no state for this.
+    #[error("the cluster is {status}{}", busy_with.map_or_else(String::new, |kind| format!(", busy with {}", kind.as_str())))]
+    WrongStatus {
+        /// The cluster's status.
+        status: ClusterStatus,
+        /// The unfinished operation in the way, if that is the reason.
+        busy_with: Option<OperationKind>,
+    },
+    /// The operation is in no state for this.
+    #[error("the operation is {}", state.as_str())]
+    WrongOperationState {
+        /// Where it stands.
+        state: OperationState,
+    },
+    /// No column of that name.
+    #[error("there is no column {0} to sort by")]
+    InvalidSortKey(String),
+    /// The marker has not the form the list demands.
+    #[error("the marker is not valid for this list")]
+    InvalidMarker,
+    /// The database is not one this release knows how to use.
+    #[error("the database schema is not known: {reason}")]
+    SchemaUnknown {
+        /// What was found.
+        reason: String,
+    },
+    /// The database's upstream schema is older than what was asked for.
+    #[error("the database schema has no column {column}: run the upstream migrations first")]
+    SchemaTooOld {
+        /// The missing column.
+        column: &'static str,
+    },
+    /// The connection URL can't be read. The message holds no part of it, since it may hold a password.
+    #[error("the database URL is not valid: {0}")]
+    InvalidUrl(String),
+    /// The database can't be reached, or has no connection left.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] DbErr),
+    /// The database refused.
+    #[error("the database failed: {0}")]
+    Database(#[source] DbErr),
+    /// A value could not be sealed or opened.
+    #[error("a secret could not be sealed or opened: {0}")]
+    Seal(#[from] SealError),
+    /// A row of ours holds something it never should.
+    #[error("{table} {row}: {column} holds {value:?}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row's identity.
+        row: String,
+        /// The column.
+        column: &'static str,
+        /// What it holds; never a secret.
+        value: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn not_found(resource: &'static str, ident: impl std::fmt::Display) -> Self {
+        Self::NotFound { resource, ident: ident.to_string() }
+    }
+
+    /// Whether the whole transaction may simply be run again: deadlock, serialisation failure, busy database.
+    pub(crate) fn is_retryable(&self) -> bool {
+        let Self::Database(DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+            self
+        else {
+            return false;
+        };
+        let sqlx::Error::Database(error) = error.as_ref() else { return false };
+        if let Some(mysql) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            // 1020: the row changed since the snapshot (MariaDB 11.6+); 1205: lock wait timeout; 1213: deadlock,
+            // which is also what a Galera node says when another node's write won.
+            return matches!(mysql.number(), 1020 | 1205 | 1213);
+        }
+        let code = error.code().unwrap_or_default();
+        if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+            // The low byte is the primary code: 5 busy, 6 locked.
+            return code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6));
+        }
+        // serialization_failure, deadlock_detected
+        matches!(code.as_ref(), "40001" | "40P01")
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        let connection_lost = match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => matches!(
+                inner.as_ref(),
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)
+            ),
+            _ => false,
+        };
+        if connection_lost { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+/// Whether an insert failed because a unique value is taken.
+pub(crate) fn is_duplicate(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}

@@ -1,0 +1,138 @@
+//! JSON in TEXT columns, byte for byte as Python's `json.dumps` writes it: upstream compares some of these columns
+//! as text.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use magnum_domain::Labels;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::ser::{CharEscape, Formatter, Serializer};
+
+/// `", "` between items, `": "` after keys, everything outside printable ASCII escaped.
+struct Python;
+
+impl Formatter for Python {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(|c: char| !(' '..='~').contains(&c)) {
+            let (plain, odd) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let mut chars = odd.chars();
+            if let Some(c) = chars.next() {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            rest = chars.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
+    fn write_char_escape<W: ?Sized + io::Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
+        match escape {
+            CharEscape::Quote => writer.write_all(b"\\\""),
+            CharEscape::ReverseSolidus => writer.write_all(b"\\\\"),
+            CharEscape::Solidus => writer.write_all(b"/"),
+            CharEscape::Backspace => writer.write_all(b"\\b"),
+            CharEscape::FormFeed => writer.write_all(b"\\f"),
+            CharEscape::LineFeed => writer.write_all(b"\\n"),
+            CharEscape::CarriageReturn => writer.write_all(b"\\r"),
+            CharEscape::Tab => writer.write_all(b"\\t"),
+            CharEscape::AsciiControl(byte) => write!(writer, "\\u{byte:04x}"),
+        }
+    }
+}
+
+/// Writes a value. Only maps with text keys and lists of plain values are passed, which always can be written.
+pub(crate) fn write<T: Serialize + ?Sized>(value: &T) -> String {
+    let mut out = Vec::with_capacity(64);
+    match value.serialize(&mut Serializer::with_formatter(&mut out, Python)) {
+        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
+        Err(error) => {
+            tracing::error!(%error, "a value could not be written as JSON");
+            "null".to_owned()
+        }
+    }
+}
+
+/// Reads a value; null and what has another shape become the default, since one odd row must break no list.
+pub(crate) fn read<T: DeserializeOwned + Default>(text: Option<&str>, column: &'static str) -> T {
+    match text.map(serde_json::from_str::<Option<T>>) {
+        None => T::default(),
+        Some(Ok(value)) => value.unwrap_or_default(),
+        Some(Err(error)) => {
+            tracing::warn!(column, %error, "a column does not hold the JSON it should; read as empty");
+            T::default()
+        }
+    }
+}
+
+/// Reads labels. Values that are no text are spelled as Python would.
+pub(crate) fn read_labels(text: Option<&str>, column: &'static str) -> Labels {
+    // Nearly every map holds nothing but text, which needs no detour over `Value`.
+    if let Some(Ok(labels)) = text.map(serde_json::from_str::<Labels>) {
+        return labels;
+    }
+    read::<BTreeMap<String, Value>>(text, column).into_iter().map(|(key, value)| (key, python_text(value))).collect()
+}
+
+fn python_text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Null => "None".to_owned(),
+        other => write(&other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_as_python_does() {
+        let cases = [
+            (serde_json::json!({}), "{}"),
+            (serde_json::json!([]), "[]"),
+            (serde_json::json!({"a": "b", "c": 1}), r#"{"a": "b", "c": 1}"#),
+            (serde_json::json!(["10.0.0.1", "10.0.0.2"]), r#"["10.0.0.1", "10.0.0.2"]"#),
+            (serde_json::json!({"key": [true, null, {"x": 1.5}]}), r#"{"key": [true, null, {"x": 1.5}]}"#),
+            (serde_json::json!("a/b \"q\" \\ \n\t\u{1}\u{7f}"), r#""a/b \"q\" \\ \n\t\u0001\u007f""#),
+            (serde_json::json!("ä€𝄞z"), r#""\u00e4\u20ac\ud834\udd1ez""#),
+        ];
+        for (value, text) in cases {
+            assert_eq!(write(&value), text);
+        }
+    }
+
+    #[test]
+    fn odd_labels_are_read() {
+        let cases: [(Option<&str>, &[(&str, &str)]); 6] = [
+            (None, &[]),
+            (Some("null"), &[]),
+            (Some("not json"), &[]),
+            (Some("[]"), &[]),
+            (Some(r#"{"a": "b"}"#), &[("a", "b")]),
+            (Some(r#"{"a": true, "b": 2, "c": null}"#), &[("a", "True"), ("b", "2"), ("c", "None")]),
+        ];
+        for (text, expected) in cases {
+            let expected: Labels = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            assert_eq!(read_labels(text, "labels"), expected, "{text:?}");
+        }
+    }
+}
