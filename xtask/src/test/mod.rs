@@ -17,6 +17,9 @@ use report::Report;
 /// The version that the lint configuration was written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// Lets tests end the server at any step of an operation; without it the tests that do so would not be compiled.
+const FAULT_POINTS: &[&str] = &["--features", "magnum/fault-points"];
+
 /// How `cargo xtask test` is called.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -112,6 +115,7 @@ fn run_part(workspace: &Workspace, options: &Options, part: Part, report: &mut R
                 "--locked",
                 "--workspace",
                 "--all-targets",
+                "--all-features",
                 "--",
                 "-D",
                 "warnings",
@@ -123,7 +127,7 @@ fn run_part(workspace: &Workspace, options: &Options, part: Part, report: &mut R
             exec::run(
                 workspace
                     .cargo()
-                    .args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"])
+                    .args(["doc", "--locked", "--workspace", "--all-features", "--no-deps", "--document-private-items"])
                     .env("RUSTDOCFLAGS", "-D warnings"),
             )
         }
@@ -193,7 +197,7 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
     let openstack = python::openstack_client(workspace, !options.no_install)?;
 
     say::step("Building the programs that the tests run");
-    exec::run(workspace.cargo().args(["build", "--locked", "-p", "magnum", "-p", "magnum-agent"]))?;
+    exec::run(workspace.cargo().args(["build", "--locked", "--workspace", "--bins"]).args(FAULT_POINTS))?;
 
     say::step("Starting PostgreSQL and MariaDB for the tests");
     let postgres = databases::postgres()?;
@@ -210,7 +214,7 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
         .env("MAGNUM_TEST_REQUIRE_CLIENT", "1")
         .env("MAGNUM_TEST_OPENSTACK", openstack);
     if options.cargo_test.is_empty() {
-        tests.arg("--workspace");
+        tests.arg("--workspace").args(FAULT_POINTS);
     }
     let outcome = test(&mut tests, options, report);
     let stopped = [postgres, mariadb].map(Database::stop);
