@@ -1,0 +1,234 @@
+//! Where the key pairs of clusters are kept: in the upstream table `x509keypair`, keys encrypted with a pass phrase,
+//! the pass phrase sealed with a key that is not in the database.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use magnum_domain::Cluster;
+use magnum_domain::certificate::{Authority, StoredKeyPair};
+use magnum_store::{CertificateRefs, Store, StoreError};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use crate::key::random;
+use crate::{
+    CertError, CertificateAuthority, DEFAULT_VALIDITY_DAYS, Identity, KeyKind, PrivateKey, SealKey, client_certificate,
+    generate_authority,
+};
+
+const PASSPHRASE_BYTES: usize = 32;
+/// The COE whose clusters have authorities of their own for etcd and the aggregation layer.
+const KUBERNETES: &str = "kubernetes";
+
+/// What of a cluster is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Authority(Authority),
+    Client,
+}
+
+impl Kept {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Authority(Authority::Cluster) => "certificate authority",
+            Self::Authority(Authority::Etcd) => "certificate authority for etcd",
+            Self::Authority(Authority::FrontProxy) => "certificate authority for the front proxy",
+            Self::Client => "client certificate",
+        }
+    }
+
+    fn reference(self, cluster: &Cluster) -> Option<&str> {
+        match self {
+            Self::Authority(Authority::Cluster) => cluster.ca_cert_ref.as_deref(),
+            Self::Authority(Authority::Etcd) => cluster.etcd_ca_cert_ref.as_deref(),
+            Self::Authority(Authority::FrontProxy) => cluster.front_proxy_ca_cert_ref.as_deref(),
+            Self::Client => cluster.magnum_cert_ref.as_deref(),
+        }
+    }
+
+    /// Where it is kept: the same whenever it is asked, so that making it again finds what an interrupted attempt made.
+    fn uuid(self, cluster: &Cluster) -> Uuid {
+        let digest = aws_lc_rs::digest::digest(
+            &aws_lc_rs::digest::SHA256,
+            format!("{} {}", cluster.uuid, self.title()).as_bytes(),
+        );
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.as_ref()[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
+}
+
+/// The certificates of clusters. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    store: Store,
+    seal: SealKey,
+    validity_days: u32,
+    key_kind: KeyKind,
+}
+
+impl Vault {
+    /// A vault that makes RSA keys of 2048 bits and certificates for [`DEFAULT_VALIDITY_DAYS`].
+    #[must_use]
+    pub fn new(store: Store, seal: SealKey) -> Self {
+        Self { store, seal, validity_days: DEFAULT_VALIDITY_DAYS, key_kind: KeyKind::Rsa2048 }
+    }
+
+    /// Changes what is made from now on: `[x509] term_of_validity` and `rsa_key_size`.
+    #[must_use]
+    pub fn making(self, validity_days: u32, key_kind: KeyKind) -> Self {
+        Self { validity_days, key_kind, ..self }
+    }
+
+    /// Makes the authorities that a cluster of this COE needs and the service's own client certificate, and writes
+    /// their references into the cluster's row. Finds and keeps what an earlier attempt has made.
+    ///
+    /// # Errors
+    /// When keys can't be made or the database can't be used.
+    pub async fn create_cluster_certificates(
+        &self,
+        cluster: &Cluster,
+        coe: &str,
+    ) -> Result<CertificateRefs, CertError> {
+        let ca = self.make_authority(cluster, Authority::Cluster).await?;
+        let client = self.make_client(cluster, ca).await?;
+        let kubernetes = coe == KUBERNETES;
+        let mut refs = CertificateRefs {
+            ca: Some(Kept::Authority(Authority::Cluster).uuid(cluster).to_string()),
+            magnum: Some(client.to_string()),
+            ..CertificateRefs::default()
+        };
+        if kubernetes {
+            for authority in [Authority::Etcd, Authority::FrontProxy] {
+                self.make_authority(cluster, authority).await?;
+            }
+            refs.etcd_ca = Some(Kept::Authority(Authority::Etcd).uuid(cluster).to_string());
+            refs.front_proxy_ca = Some(Kept::Authority(Authority::FrontProxy).uuid(cluster).to_string());
+        }
+        self.store.set_certificate_refs(cluster.uuid, &refs).await?;
+        Ok(refs)
+    }
+
+    async fn make_authority(&self, cluster: &Cluster, which: Authority) -> Result<CertificateAuthority, CertError> {
+        let kept = Kept::Authority(which);
+        if let Some((certificate, key)) = self.find(kept.uuid(cluster)).await? {
+            return CertificateAuthority::new(&certificate, key);
+        }
+        let (name, days, kind) = (cluster.display_name(), self.validity_days, self.key_kind);
+        let made = computing(move || generate_authority(&name, days, kind)).await?;
+        self.keep(cluster, kept, made.certificate_pem(), made.key()).await?;
+        Ok(made)
+    }
+
+    async fn make_client(&self, cluster: &Cluster, authority: CertificateAuthority) -> Result<Uuid, CertError> {
+        let uuid = Kept::Client.uuid(cluster);
+        if self.find(uuid).await?.is_some() {
+            return Ok(uuid);
+        }
+        let (days, kind) = (self.validity_days, self.key_kind);
+        let made = computing(move || client_certificate(&authority, days, kind)).await?;
+        self.keep(cluster, Kept::Client, &made.certificate_pem, &made.key).await?;
+        Ok(uuid)
+    }
+
+    /// One of the cluster's authorities, ready to sign.
+    ///
+    /// # Errors
+    /// [`CertError::Missing`] when the cluster has none of that kind.
+    pub async fn authority(&self, cluster: &Cluster, which: Authority) -> Result<CertificateAuthority, CertError> {
+        let (certificate, key) = self.get(cluster, Kept::Authority(which)).await?;
+        CertificateAuthority::new(&certificate, key)
+    }
+
+    /// The certificate (PEM) of one of the cluster's authorities. Touches no key.
+    ///
+    /// # Errors
+    /// As [`Self::authority`].
+    pub async fn authority_certificate(&self, cluster: &Cluster, which: Authority) -> Result<String, CertError> {
+        Ok(self.row(cluster, Kept::Authority(which)).await?.certificate.trim().to_owned())
+    }
+
+    /// Who the service is to the cluster's engines.
+    ///
+    /// # Errors
+    /// [`CertError::Missing`] when the cluster has no client certificate.
+    pub async fn client_identity(&self, cluster: &Cluster) -> Result<Identity, CertError> {
+        let (certificate_pem, key) = self.get(cluster, Kept::Client).await?;
+        Ok(Identity { certificate_pem, key })
+    }
+
+    /// Deletes all key pairs of a cluster, also those of an interrupted attempt. Nothing to delete is no error.
+    ///
+    /// # Errors
+    /// When the database can't be used.
+    pub async fn delete(&self, cluster: &Cluster) -> Result<(), CertError> {
+        let all = [
+            Kept::Client,
+            Kept::Authority(Authority::FrontProxy),
+            Kept::Authority(Authority::Etcd),
+            Kept::Authority(Authority::Cluster),
+        ];
+        for kept in all {
+            let written = kept.reference(cluster).and_then(|reference| reference.parse().ok());
+            for uuid in written.into_iter().chain([kept.uuid(cluster)]) {
+                self.store.delete_key_pair(uuid).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, cluster: &Cluster, kept: Kept, certificate: &str, key: &PrivateKey) -> Result<(), CertError> {
+        let passphrase = SecretString::from(STANDARD.encode(random::<PASSPHRASE_BYTES>()?));
+        let pair = StoredKeyPair {
+            uuid: kept.uuid(cluster),
+            certificate: certificate.trim().to_owned(),
+            private_key: key.to_encrypted_pem(&passphrase)?,
+            private_key_passphrase: self.seal.seal(passphrase.expose_secret().as_bytes())?,
+            project_id: cluster.project_id.clone(),
+            user_id: cluster.user_id.clone(),
+            created_at: None,
+        };
+        Ok(self.store.put_key_pair(&pair).await?)
+    }
+
+    async fn row(&self, cluster: &Cluster, kept: Kept) -> Result<StoredKeyPair, CertError> {
+        let missing = || CertError::Missing(kept.title());
+        let reference = kept.reference(cluster).ok_or_else(missing)?;
+        let uuid = reference.parse().map_err(|_| missing())?;
+        self.store.get_key_pair(uuid).await.map_err(|error| match error {
+            StoreError::NotFound { .. } => missing(),
+            error => error.into(),
+        })
+    }
+
+    async fn get(&self, cluster: &Cluster, kept: Kept) -> Result<(String, PrivateKey), CertError> {
+        self.unlock(self.row(cluster, kept).await?).await
+    }
+
+    async fn find(&self, uuid: Uuid) -> Result<Option<(String, PrivateKey)>, CertError> {
+        match self.store.get_key_pair(uuid).await {
+            Ok(pair) => Ok(Some(self.unlock(pair).await?)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Certificate and key of a row: ours, or upstream's, whose pass phrase is plain.
+    async fn unlock(&self, pair: StoredKeyPair) -> Result<(String, PrivateKey), CertError> {
+        let passphrase = if SealKey::is_sealed(&pair.private_key_passphrase) {
+            let plain = self.seal.open(&pair.private_key_passphrase)?;
+            let text = std::str::from_utf8(&plain).map_err(|_| CertError::Unsealable("it holds no text"))?;
+            SecretString::from(text)
+        } else {
+            SecretString::from(pair.private_key_passphrase)
+        };
+        let key = computing(move || PrivateKey::from_encrypted_pem(&pair.private_key, &passphrase)).await?;
+        Ok((pair.certificate, key))
+    }
+}
+
+/// Runs what computes for long where it holds up no other task.
+async fn computing<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CertError> + Send + 'static,
+) -> Result<T, CertError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| CertError::Crypto("finish a computation"))?
+}
