@@ -1,0 +1,371 @@
+//! The groups as structs, for those who use them. Every field is the option of the same name, where nothing else is
+//! said; what it does and its default are in `data/options.yaml`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use crate::settings::Values;
+use crate::value::{GetError, PortRange};
+
+/// A struct whose fields are options of one group.
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident = $group:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl $name {
+            pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
+                Ok(Self { $($field: values.get($group, stringify!($field))?,)* })
+            }
+        }
+    };
+}
+
+section! {
+    /// `[api]`.
+    ApiSettings = "api" {
+        /// Address to listen on.
+        host: IpAddr,
+        /// Port to listen on.
+        port: u16,
+        /// Most entries in one answer.
+        max_limit: u32,
+        /// Whether to serve TLS.
+        enabled_ssl: bool,
+        /// Certificate in PEM.
+        ssl_cert_file: Option<PathBuf>,
+        /// Its key in PEM.
+        ssl_key_file: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// `[database]`.
+    DatabaseSettings = "database" {
+        /// SQLAlchemy's notation.
+        connection: SecretString,
+        /// To add to the connection's parameters; may be empty.
+        connection_parameters: String,
+        /// Connections kept open.
+        max_pool_size: u32,
+        /// Connections beyond those.
+        max_overflow: u32,
+        /// Longest wait for a connection.
+        pool_timeout: Duration,
+        /// Age at which a connection is replaced.
+        connection_recycle_time: Duration,
+        /// Attempts to connect at the start; -1 for no end.
+        max_retries: i32,
+        /// Pause between them.
+        retry_interval: Duration,
+    }
+}
+
+section! {
+    /// `[quotas]`.
+    QuotaSettings = "quotas" {
+        /// Clusters of a project without a quota of its own; -1 for any number.
+        max_clusters_per_project: i32,
+    }
+}
+
+section! {
+    /// `[x509]`.
+    X509Settings = "x509" {
+        /// Whether certificates of authorities are signed.
+        allow_ca: bool,
+        /// Names of extensions, as OpenSSL's.
+        allowed_extensions: Vec<String>,
+        /// Names of key usages, as OpenSSL's.
+        allowed_key_usage: Vec<String>,
+        /// Days.
+        term_of_validity: u32,
+        /// Bits: 2048, 3072 or 4096.
+        rsa_key_size: u32,
+    }
+}
+
+section! {
+    /// `[cluster_template]`. An allowed list of `all` allows any.
+    ClusterTemplateSettings = "cluster_template" {
+        /// For Kubernetes.
+        kubernetes_allowed_network_drivers: Vec<String>,
+        /// For Kubernetes.
+        kubernetes_default_network_driver: String,
+        /// For Swarm.
+        swarm_allowed_network_drivers: Vec<String>,
+        /// For Swarm.
+        swarm_default_network_driver: String,
+        /// For Mesos.
+        mesos_allowed_network_drivers: Vec<String>,
+        /// For Mesos.
+        mesos_default_network_driver: String,
+    }
+}
+
+section! {
+    /// `[drivers]`.
+    DriverSettings = "drivers" {
+        /// Names of drivers.
+        disabled_drivers: Vec<String>,
+        /// Names of drivers.
+        enabled_beta_drivers: Vec<String>,
+        /// Name of a driver.
+        default_driver: Option<String>,
+    }
+}
+
+section! {
+    /// `[local]`.
+    LocalSettings = "local" {
+        /// Whether the driver is offered.
+        enabled: bool,
+        /// Folder for the nodes.
+        state_dir: PathBuf,
+        /// The `magnum-agent` program.
+        agent_path: Option<PathBuf>,
+        /// The `dockerd` program.
+        engine_path: Option<PathBuf>,
+        /// Addresses of nodes.
+        subnet: IpNet,
+        /// Ports on 127.0.0.1.
+        api_ports: PortRange,
+        /// Nodes at the same time.
+        max_nodes: u32,
+    }
+}
+
+section! {
+    /// `[cors]`.
+    CorsSettings = "cors" {
+        /// Origins, or `*`; nothing if CORS is off.
+        allowed_origin: Option<Vec<String>>,
+        /// Whether credentials may be sent.
+        allow_credentials: bool,
+        /// Names of headers.
+        expose_headers: Vec<String>,
+        /// For how long the answer to a preflight request is good.
+        max_age: Duration,
+        /// Methods.
+        allow_methods: Vec<String>,
+        /// Names of headers.
+        allow_headers: Vec<String>,
+    }
+}
+
+section! {
+    /// `[healthcheck]`.
+    HealthcheckSettings = "healthcheck" {
+        /// While this file is there the answer is 503.
+        disable_by_file_path: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// Of `[DEFAULT]`, what concerns the log.
+    LogSettings = "DEFAULT" {
+        /// More of it. Taken over on SIGHUP.
+        debug: bool,
+        /// JSON lines.
+        use_json: bool,
+    }
+}
+
+section! {
+    /// Of `[DEFAULT]`, what concerns the service as a whole.
+    ServiceSettings = "DEFAULT" {
+        /// Name under which this process reports itself; nothing for the host's name.
+        host: Option<String>,
+        /// Folder for everything that is kept.
+        state_path: PathBuf,
+        /// Silence after which a conductor counts as down.
+        service_down_time: Duration,
+        /// How long running work may take to end.
+        graceful_shutdown_timeout: Duration,
+    }
+}
+
+/// `[conductor]`, and when the health of clusters is looked at.
+#[derive(Debug, Clone)]
+pub struct ConductorSettings {
+    /// Operations at the same time.
+    pub concurrency: usize,
+    /// Silence after which another conductor takes an operation over.
+    pub lease: Duration,
+    /// Attempts at an operation.
+    pub attempts: i32,
+    /// For how long events and operations of deleted clusters are kept; hours in the file.
+    pub keep_history: Duration,
+    /// `[kubernetes] health_polling_interval`: pause between two looks at a cluster's health; nothing for no looks,
+    /// which `[DEFAULT] periodic_enable` can say as well.
+    pub health_interval: Option<Duration>,
+}
+
+impl ConductorSettings {
+    pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
+        let hours: u64 = values.get("conductor", "keep_history")?;
+        let seconds: i64 = values.get("kubernetes", "health_polling_interval")?;
+        let periodic: bool = values.get("DEFAULT", "periodic_enable")?;
+        Ok(Self {
+            concurrency: values.get("conductor", "concurrency")?,
+            lease: values.get("conductor", "lease")?,
+            attempts: values.get("conductor", "attempts")?,
+            keep_history: Duration::from_secs(hours.saturating_mul(3600)),
+            health_interval: u64::try_from(seconds).ok().filter(|_| periodic).map(Duration::from_secs),
+        })
+    }
+}
+
+/// What holds for clusters of all kinds.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// `[cluster_heat] create_timeout`: longest time to make a cluster, where the request does not say; minutes in
+    /// the file.
+    pub create_timeout: Duration,
+}
+
+impl ClusterSettings {
+    pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
+        let minutes: u64 = values.get("cluster_heat", "create_timeout")?;
+        Ok(Self { create_timeout: Duration::from_secs(minutes.saturating_mul(60)) })
+    }
+}
+
+/// `[limits]`, and the limits that have another place upstream.
+#[derive(Debug, Clone)]
+pub struct LimitSettings {
+    /// `[oslo_middleware] max_request_body_size`, in bytes.
+    pub max_request_body_size: usize,
+    /// Requests of a project in a second; nothing for any number.
+    pub requests_per_second: Option<u32>,
+    /// Requests of a project at once.
+    pub request_burst: u32,
+    /// Password authentications from one address in a minute.
+    pub login_attempts_per_minute: u32,
+    /// Event streams at the same time.
+    pub event_streams: usize,
+    /// `[oslo_middleware] enable_proxy_headers_parsing`: whether `X-Forwarded-*` headers are believed.
+    pub trust_proxy_headers: bool,
+}
+
+impl LimitSettings {
+    pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
+        let rate: u32 = values.get("limits", "requests_per_second")?;
+        Ok(Self {
+            max_request_body_size: values.get("oslo_middleware", "max_request_body_size")?,
+            requests_per_second: Some(rate).filter(|rate| *rate > 0),
+            request_burst: values.get("limits", "request_burst")?,
+            login_attempts_per_minute: values.get("limits", "login_attempts_per_minute")?,
+            event_streams: values.get("limits", "event_streams")?,
+            trust_proxy_headers: values.get("oslo_middleware", "enable_proxy_headers_parsing")?,
+        })
+    }
+}
+
+/// Where callers' identities come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityBackend {
+    /// The built-in identity.
+    Builtin,
+    /// Keystone.
+    Keystone,
+    /// Headers that are believed.
+    NoAuth,
+}
+
+/// `[identity]`, with `[DEFAULT] auth_strategy`.
+#[derive(Debug, Clone)]
+pub struct IdentitySettings {
+    /// `noauth` if `auth_strategy` says so, otherwise `backend`, otherwise Keystone if there is an address for it.
+    pub backend: IdentityBackend,
+    /// For how long a token is good.
+    pub token_expiration: Duration,
+    /// Wrong passwords after which a user is locked out.
+    pub lockout_failure_attempts: u32,
+    /// For how long.
+    pub lockout_duration: Duration,
+    /// Name of the region in the catalog.
+    pub region: String,
+    /// Address under which clients reach this service; nothing for what it listens on.
+    pub public_url: Option<String>,
+}
+
+impl IdentitySettings {
+    pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
+        let strategy: String = values.get("DEFAULT", "auth_strategy")?;
+        let wanted: Option<String> = values.get("identity", "backend")?;
+        let backend = match (strategy.as_str(), wanted.as_deref()) {
+            ("noauth", _) => IdentityBackend::NoAuth,
+            (_, Some("builtin")) => IdentityBackend::Builtin,
+            (_, Some(_)) => IdentityBackend::Keystone,
+            (_, None) if knows_keystone(values)? => IdentityBackend::Keystone,
+            (_, None) => IdentityBackend::Builtin,
+        };
+        Ok(Self {
+            backend,
+            token_expiration: values.get("identity", "token_expiration")?,
+            lockout_failure_attempts: values.get("identity", "lockout_failure_attempts")?,
+            lockout_duration: values.get("identity", "lockout_duration")?,
+            region: values.get("identity", "region")?,
+            public_url: values.get("identity", "public_url")?,
+        })
+    }
+}
+
+fn knows_keystone(values: &Values) -> Result<bool, GetError> {
+    for (group, name) in [
+        ("keystone_authtoken", "www_authenticate_uri"),
+        ("keystone_authtoken", "auth_url"),
+        ("keystone_authtoken", "identity_uri"),
+        ("keystone_auth", "auth_url"),
+    ] {
+        let address: Option<String> = values.get(group, name)?;
+        if address.is_some_and(|address| !address.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// `[oslo_policy]`.
+#[derive(Debug, Clone)]
+pub struct PolicySettings {
+    /// `policy_file`, found next to the configuration files or where it would be; it need not exist.
+    pub file: Option<PathBuf>,
+    /// `policy_dirs`, likewise.
+    pub folders: Vec<PathBuf>,
+    /// `policy_default_rule`; nothing if empty.
+    pub default_rule: Option<String>,
+    /// Whether only the newer defaults hold.
+    pub enforce_new_defaults: bool,
+    /// Whether tokens of another scope than a rule is meant for are refused.
+    pub enforce_scope: bool,
+}
+
+impl PolicySettings {
+    pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
+        let file: String = values.get("oslo_policy", "policy_file")?;
+        let folders: Vec<String> = values.get("oslo_policy", "policy_dirs")?;
+        let default_rule: String = values.get("oslo_policy", "policy_default_rule")?;
+        // Older releases wrote JSON, which their successors still found under the old name.
+        let older = || (file == "policy.yaml").then(|| values.find_file("policy.json")).flatten();
+        let found = values.find_file(&file).or_else(older).or_else(|| values.would_be(&file));
+        Ok(Self {
+            file: found,
+            folders: folders
+                .iter()
+                .filter_map(|name| values.find_file(name).or_else(|| values.would_be(name)))
+                .collect(),
+            default_rule: Some(default_rule).filter(|rule| !rule.is_empty()),
+            enforce_new_defaults: values.get("oslo_policy", "enforce_new_defaults")?,
+            enforce_scope: values.get("oslo_policy", "enforce_scope")?,
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! The configuration as the program uses it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::error::ConfigError;
+use crate::report::Report;
+use crate::resolve::{Resolved, resolve};
+use crate::sections::{
+    ApiSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings, DatabaseSettings,
+    DriverSettings, HealthcheckSettings, IdentitySettings, LimitSettings, LocalSettings, LogSettings, PolicySettings,
+    QuotaSettings, ServiceSettings, X509Settings,
+};
+use crate::sources::{Layer, Sources, read_text};
+use crate::table::{OptionSpec, Place, Table};
+use crate::value::{FromValue, GetError};
+
+/// The value of every option, checked, and the groups as structs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[DEFAULT]`: the service as a whole.
+    pub service: ServiceSettings,
+    /// `[DEFAULT]`: the log.
+    pub log: LogSettings,
+    /// `[api]`.
+    pub api: ApiSettings,
+    /// `[database]`.
+    pub database: DatabaseSettings,
+    /// `[conductor]`.
+    pub conductor: ConductorSettings,
+    /// `[identity]` and `auth_strategy`.
+    pub identity: IdentitySettings,
+    /// `[oslo_policy]`.
+    pub policy: PolicySettings,
+    /// `[limits]` and `[oslo_middleware]`.
+    pub limits: LimitSettings,
+    /// `[quotas]`.
+    pub quotas: QuotaSettings,
+    /// `[cluster_template]`.
+    pub cluster_template: ClusterTemplateSettings,
+    /// What holds for clusters of all kinds.
+    pub cluster: ClusterSettings,
+    /// `[x509]`.
+    pub x509: X509Settings,
+    /// `[drivers]`.
+    pub drivers: DriverSettings,
+    /// `[local]`.
+    pub local: LocalSettings,
+    /// `[cors]`.
+    pub cors: CorsSettings,
+    /// `[healthcheck]`.
+    pub healthcheck: HealthcheckSettings,
+    values: Values,
+    report: Report,
+}
+
+impl Settings {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// If one cannot be read, or if anything in them is an error; then the error tells of all of them.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        Self::build(sources, sources.read()?)
+    }
+
+    /// The defaults.
+    ///
+    /// # Errors
+    /// If the built-in table is broken, which the tests of this crate rule out.
+    pub fn defaults() -> Result<Self, ConfigError> {
+        Self::load(&Sources::none())
+    }
+
+    /// Reads the text of a file and nothing else.
+    ///
+    /// # Errors
+    /// If anything in it is an error.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::build(&Sources::none(), vec![read_text(Path::new("magnum.conf"), text)])
+    }
+
+    fn build(sources: &Sources, layers: Vec<Layer>) -> Result<Self, ConfigError> {
+        let table = Table::built_in()?;
+        let (resolved, findings) = resolve(table, layers);
+        let report = Report { findings };
+        if report.has_errors() {
+            return Err(ConfigError::Invalid(report));
+        }
+        let values = Values { table, resolved, search: sources.search_folders(), home: sources.home() };
+        Ok(Self {
+            service: ServiceSettings::read(&values)?,
+            log: LogSettings::read(&values)?,
+            api: ApiSettings::read(&values)?,
+            database: DatabaseSettings::read(&values)?,
+            conductor: ConductorSettings::read(&values)?,
+            identity: IdentitySettings::read(&values)?,
+            policy: PolicySettings::read(&values)?,
+            limits: LimitSettings::read(&values)?,
+            quotas: QuotaSettings::read(&values)?,
+            cluster_template: ClusterTemplateSettings::read(&values)?,
+            cluster: ClusterSettings::read(&values)?,
+            x509: X509Settings::read(&values)?,
+            drivers: DriverSettings::read(&values)?,
+            local: LocalSettings::read(&values)?,
+            cors: CorsSettings::read(&values)?,
+            healthcheck: HealthcheckSettings::read(&values)?,
+            values,
+            report,
+        })
+    }
+
+    /// The value of any option of the table: `settings.get::<u16>("api", "port")`. Options that need not be set are
+    /// read as `Option`.
+    ///
+    /// # Errors
+    /// If there is no such option, or it is of another type.
+    pub fn get<T: FromValue>(&self, group: &str, name: &str) -> Result<T, GetError> {
+        self.values.get(group, name)
+    }
+
+    /// What there is to say about the sources: unknown, deprecated and ignored options. Nothing of it is an error.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The path of a file that an option names: where it is, if it is next to the configuration or in one of the
+    /// usual folders.
+    #[must_use]
+    pub fn find_file(&self, name: &str) -> Option<PathBuf> {
+        self.values.find_file(name)
+    }
+
+    /// What is different in `newer`, for a reload.
+    #[must_use]
+    pub fn changes(&self, newer: &Self) -> Vec<Change> {
+        let change = |(place, group, option): (Place, &crate::table::Group, &OptionSpec)| {
+            let changed = self.values.resolved.get(&place) != newer.values.resolved.get(&place);
+            changed.then(|| Change { group: group.name.clone(), name: option.name.clone(), mutable: option.mutable })
+        };
+        self.values.table.places().filter_map(change).collect()
+    }
+}
+
+/// An option that has another value than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is taken over without a restart.
+    pub mutable: bool,
+}
+
+/// Says what the sources will do, errors included.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn check(sources: &Sources) -> Result<Report, ConfigError> {
+    let (_, findings) = resolve(Table::built_in()?, sources.read()?);
+    Ok(Report { findings })
+}
+
+/// The values themselves.
+#[derive(Clone)]
+pub(crate) struct Values {
+    table: &'static Table,
+    resolved: HashMap<Place, Resolved>,
+    search: Vec<PathBuf>,
+    home: Option<PathBuf>,
+}
+
+impl Values {
+    pub(crate) fn get<T: FromValue>(&self, group: &str, name: &str) -> Result<T, GetError> {
+        let found = self.table.find(group, name).and_then(|(place, _)| self.resolved.get(&place));
+        let Some(resolved) = found else {
+            return Err(GetError::Unknown { group: group.to_owned(), name: name.to_owned() });
+        };
+        T::from_value(resolved.value.as_ref()).ok_or_else(|| GetError::Mismatch {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            wanted: std::any::type_name::<T>(),
+        })
+    }
+
+    /// Where a file or folder is, if it is anywhere.
+    pub(crate) fn find_file(&self, name: &str) -> Option<PathBuf> {
+        let path = Path::new(name);
+        if path.is_absolute() {
+            return path.exists().then(|| path.to_owned());
+        }
+        self.search.iter().map(|folder| folder.join(path)).find(|path| path.exists())
+    }
+
+    /// Where a file or folder belongs, if it is nowhere.
+    pub(crate) fn would_be(&self, name: &str) -> Option<PathBuf> {
+        let path = Path::new(name);
+        if path.is_absolute() { Some(path.to_owned()) } else { self.home.as_ref().map(|home| home.join(path)) }
+    }
+}
+
+/// Only what differs from the default, and nothing secret.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (place, group, option) in self.table.places() {
+            let Some(Resolved { value: Some(value), secret }) = self.resolved.get(&place) else { continue };
+            let default = option.default.as_deref().and_then(|text| option.parse(text).ok().flatten());
+            if default.as_ref() != Some(value) {
+                let shown = if *secret { "***".to_owned() } else { value.to_string() };
+                map.entry(&format_args!("[{}] {}", group.name, option.name), &format_args!("{shown}"));
+            }
+        }
+        map.finish()
+    }
+}
