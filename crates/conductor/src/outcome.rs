@@ -1,0 +1,160 @@
+//! The rows at the end of an operation: statuses, reasons, addresses.
+
+use magnum_domain::driver::{Facts, Snapshot};
+use magnum_domain::{ClusterStatus, NodePhase, Nodegroup, Operation, OperationKind, OperationState};
+use magnum_store::{ClusterOutcome, NodegroupChange, NodegroupOutcome};
+use uuid::Uuid;
+
+use crate::{Conductor, ConductorError};
+
+/// The statuses of the cluster and of the node group it was about.
+fn statuses(kind: OperationKind, succeeded: bool) -> (ClusterStatus, ClusterStatus) {
+    use ClusterStatus::{CreateComplete, CreateFailed, DeleteComplete, DeleteFailed, UpdateComplete, UpdateFailed};
+    match (kind, succeeded) {
+        (OperationKind::Create, true) => (CreateComplete, CreateComplete),
+        (OperationKind::Create, false) => (CreateFailed, CreateFailed),
+        (OperationKind::Delete, true) => (DeleteComplete, DeleteComplete),
+        (OperationKind::Delete, false) => (DeleteFailed, DeleteFailed),
+        (OperationKind::NodegroupCreate, true) => (UpdateComplete, CreateComplete),
+        (OperationKind::NodegroupCreate, false) => (UpdateFailed, CreateFailed),
+        (OperationKind::NodegroupDelete, true) => (UpdateComplete, DeleteComplete),
+        (OperationKind::NodegroupDelete, false) => (UpdateFailed, DeleteFailed),
+        (_, true) => (UpdateComplete, UpdateComplete),
+        (_, false) => (UpdateFailed, UpdateFailed),
+    }
+}
+
+/// Whether an operation is about this group: the one it names, or all of them.
+fn is_about(operation: &Operation, group: &Nodegroup) -> bool {
+    operation.arguments.nodegroup.is_none_or(|uuid| uuid == group.uuid)
+}
+
+fn addresses(snapshot: &Snapshot, group: Uuid) -> Vec<String> {
+    let mut nodes = snapshot
+        .nodes
+        .iter()
+        .filter(|node| node.nodegroup_uuid == group && node.phase == NodePhase::Ready)
+        .collect::<Vec<_>>();
+    nodes.sort_by_key(|node| node.position);
+    nodes.iter().filter_map(|node| node.address.clone()).collect()
+}
+
+/// Everything is as wanted.
+pub(crate) async fn succeeded(
+    conductor: &Conductor,
+    operation: &Operation,
+    snapshot: &Snapshot,
+    facts: &Facts,
+) -> Result<(), ConductorError> {
+    if operation.kind == OperationKind::Delete {
+        conductor.store.finish_delete(operation.uuid, &conductor.owner).await?;
+        tracing::info!(cluster = %operation.cluster_uuid, "cluster deleted");
+        return Ok(());
+    }
+    let (cluster_status, group_status) = statuses(operation.kind, true);
+    let removed = match operation.kind {
+        OperationKind::NodegroupDelete => operation.arguments.nodegroup,
+        _ => None,
+    };
+    let nodegroups = snapshot.nodegroups.iter().filter(|group| Some(group.uuid) != removed).map(|group| {
+        let about = is_about(operation, group);
+        NodegroupOutcome {
+            uuid: group.uuid,
+            change: NodegroupChange {
+                status: about.then(|| group_status.clone()),
+                status_reason: about.then_some(None),
+                node_addresses: Some(addresses(snapshot, group.uuid)),
+                stack_id: facts.stack_id.clone(),
+                ..NodegroupChange::default()
+            },
+        }
+    });
+    let outcome = ClusterOutcome {
+        status: Some(cluster_status),
+        facts: facts.clone(),
+        nodegroups: nodegroups.collect(),
+        removed_nodegroups: removed.into_iter().collect(),
+        ..ClusterOutcome::default()
+    };
+    finish(conductor, operation, OperationState::Succeeded, None, outcome).await
+}
+
+/// It can't be done, or not any more.
+pub(crate) async fn failed(
+    conductor: &Conductor,
+    operation: &Operation,
+    error: &ConductorError,
+) -> Result<(), ConductorError> {
+    end_unfinished(conductor, operation, OperationState::Failed, &error.to_string()).await
+}
+
+/// The deadline has passed.
+pub(crate) async fn timed_out(
+    conductor: &Conductor,
+    operation: &Operation,
+    error: &ConductorError,
+) -> Result<(), ConductorError> {
+    // What was going on when time ran out says more than the word "stopped".
+    let row = conductor.store.get_operation(operation.uuid).await?;
+    let minutes = operation.deadline_at.map_or(0, |deadline| (deadline - operation.created_at).num_minutes());
+    let at = match (row.step, row.waiting_for) {
+        (Some(step), Some(waiting)) => format!(" at: {step} (waiting for {waiting})"),
+        (Some(step), None) => format!(" at: {step}"),
+        _ => String::new(),
+    };
+    let last = match (error, row.error) {
+        (ConductorError::Stopped, Some(last)) => format!("; last error: {last}"),
+        (ConductorError::Stopped, None) => String::new(),
+        (error, _) => format!("; last error: {error}"),
+    };
+    let reason = format!("{} not done within {minutes} min{at}{last}", operation.kind.as_str());
+    end_unfinished(conductor, operation, OperationState::Failed, &reason).await
+}
+
+/// Somebody asked for it to stop.
+pub(crate) async fn cancelled(conductor: &Conductor, operation: &Operation) -> Result<(), ConductorError> {
+    let reason = format!("{} cancelled on request; retry the operation to go on", operation.kind.as_str());
+    end_unfinished(conductor, operation, OperationState::Cancelled, &reason).await
+}
+
+async fn end_unfinished(
+    conductor: &Conductor,
+    operation: &Operation,
+    state: OperationState,
+    reason: &str,
+) -> Result<(), ConductorError> {
+    let (cluster_status, group_status) = statuses(operation.kind, false);
+    let groups = conductor.store.nodegroups_of(&[operation.cluster_uuid]).await?;
+    let nodegroups = groups.iter().filter(|group| is_about(operation, group)).map(|group| NodegroupOutcome {
+        uuid: group.uuid,
+        change: NodegroupChange {
+            status: Some(group_status.clone()),
+            status_reason: Some(Some(reason.to_owned())),
+            ..NodegroupChange::default()
+        },
+    });
+    let outcome = ClusterOutcome {
+        status: Some(cluster_status),
+        status_reason: Some(reason.to_owned()),
+        nodegroups: nodegroups.collect(),
+        ..ClusterOutcome::default()
+    };
+    finish(conductor, operation, state, Some(reason), outcome).await
+}
+
+async fn finish(
+    conductor: &Conductor,
+    operation: &Operation,
+    state: OperationState,
+    error: Option<&str>,
+    outcome: ClusterOutcome,
+) -> Result<(), ConductorError> {
+    let finished = conductor.store.finish_operation(operation.uuid, &conductor.owner, state, error, &outcome).await?;
+    if finished {
+        tracing::info!(operation = %operation.uuid, cluster = %operation.cluster_uuid, kind = operation.kind.as_str(),
+            state = state.as_str(), error, "operation ended");
+    } else {
+        tracing::warn!(operation = %operation.uuid, "another conductor holds the operation; nothing was written");
+    }
+    Ok(())
+}
