@@ -1,0 +1,10 @@
+//! The Docker Engine's API (1.41 and newer), as far as clusters need it.
+
+mod client;
+mod error;
+mod model;
+mod swarm;
+
+pub use client::EngineClient;
+pub use error::EngineError;
+pub use model::{Availability, EngineInfo, NodeRole, SwarmMembership, SwarmNode};

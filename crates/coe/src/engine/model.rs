@@ -1,0 +1,230 @@
+//! What an engine says, as far as we listen.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EngineInfo {
+    /// Host name.
+    pub name: String,
+    /// Version of the engine.
+    pub server_version: String,
+    /// Version of the kernel below it.
+    pub kernel_version: String,
+    /// Storage driver in use.
+    pub driver: String,
+    /// `1` or `2`.
+    pub cgroup_version: Option<String>,
+    /// Labels, `key=value`.
+    pub labels: Vec<String>,
+    /// Running containers.
+    pub containers_running: u64,
+    /// Membership in a swarm.
+    pub swarm: SwarmMembership,
+    /// What the engine itself thinks is amiss.
+    #[serde(deserialize_with = "null_is_default")]
+    pub warnings: Vec<String>,
+}
+
+/// An engine's place in a swarm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SwarmMembership {
+    /// Its identity in the swarm; empty outside one.
+    #[serde(rename = "NodeID")]
+    pub node_id: String,
+    /// The address others know it by.
+    pub node_addr: String,
+    /// `inactive`, `pending`, `active`, `error` or `locked`.
+    pub local_node_state: String,
+    /// Whether it is a manager.
+    pub control_available: bool,
+    /// Why it is not well.
+    pub error: String,
+    /// The swarm; managers know it.
+    cluster: Option<Identified>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+struct Identified {
+    #[serde(rename = "ID", default)]
+    id: String,
+}
+
+impl SwarmMembership {
+    /// Whether the engine is in a swarm, be it one that it can't reach just now.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        !matches!(self.local_node_state.as_str(), "" | "inactive")
+    }
+
+    /// Whether it takes part in its swarm.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.local_node_state == "active"
+    }
+
+    /// The swarm's identity. Workers don't know it.
+    #[must_use]
+    pub fn swarm_id(&self) -> Option<&str> {
+        self.cluster.as_ref().map(|cluster| cluster.id.as_str()).filter(|id| !id.is_empty())
+    }
+}
+
+/// What a node is in its swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeRole {
+    /// Takes part in decisions.
+    Manager,
+    /// Only runs tasks.
+    Worker,
+}
+
+/// Whether a node is given tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Availability {
+    /// It is.
+    Active,
+    /// It keeps those it has.
+    Pause,
+    /// Those it has go elsewhere.
+    Drain,
+}
+
+/// A member of a swarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwarmNode {
+    /// Its identity in the swarm.
+    pub id: String,
+    /// Host name.
+    pub hostname: String,
+    /// Manager or worker.
+    pub role: NodeRole,
+    /// Whether it is given tasks.
+    pub availability: Availability,
+    /// `ready`, `down`, `disconnected` or `unknown`.
+    pub state: String,
+    /// Why it is in that state, in the engine's words; often empty.
+    pub message: String,
+    /// The address that managers see.
+    pub address: String,
+    /// Version of its engine.
+    pub engine_version: String,
+    /// Of a manager: whether it leads.
+    pub leader: bool,
+    /// Of a manager: `reachable`, `unreachable` or `unknown`.
+    pub reachability: Option<String>,
+}
+
+impl SwarmNode {
+    /// Whether the swarm can use it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state == "ready"
+    }
+}
+
+/// A member as the API shows it, with what changing it takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RawNode {
+    #[serde(rename = "ID")]
+    pub(super) id: String,
+    pub(super) version: Version,
+    /// Kept as it came, since a change sends back all of it.
+    pub(super) spec: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    description: Description,
+    #[serde(default)]
+    status: Status,
+    manager_status: Option<ManagerStatus>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Version {
+    pub(super) index: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Description {
+    hostname: String,
+    engine: Engine,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Engine {
+    engine_version: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Status {
+    state: String,
+    message: String,
+    addr: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManagerStatus {
+    #[serde(default)]
+    leader: bool,
+    reachability: Option<String>,
+}
+
+impl RawNode {
+    pub(super) fn role(&self) -> Result<NodeRole, serde_json::Error> {
+        self.word("Role")
+    }
+
+    fn word<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T, serde_json::Error> {
+        serde_json::from_value(self.spec.get(key).cloned().unwrap_or_default())
+    }
+
+    pub(super) fn into_node(self) -> Result<SwarmNode, serde_json::Error> {
+        Ok(SwarmNode {
+            role: self.role()?,
+            availability: self.word("Availability")?,
+            id: self.id,
+            hostname: self.description.hostname,
+            state: self.status.state,
+            message: self.status.message,
+            address: self.status.addr,
+            engine_version: self.description.engine.engine_version,
+            leader: self.manager_status.as_ref().is_some_and(|status| status.leader),
+            reachability: self.manager_status.and_then(|status| status.reachability),
+        })
+    }
+}
+
+/// `GET /swarm`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RawSwarm {
+    #[serde(rename = "ID")]
+    pub(super) id: String,
+    pub(super) version: Version,
+    pub(super) spec: serde_json::Value,
+    pub(super) join_tokens: JoinTokens,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct JoinTokens {
+    pub(super) worker: String,
+    pub(super) manager: String,
+}
+
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,14 @@
+//! Docker Swarm: what it needs of a network, what its labels mean, how healthy it is.
+
+mod catalogue;
+mod health;
+
+pub use catalogue::{Catalogue, Effect, Label, LabelKind, NetworkDrivers, Port, Protocol, Reach, catalogue};
+pub use health::health;
+
+/// Port on which managers talk to each other and take in new members (TCP).
+pub const CONTROL_PORT: u16 = 2377;
+/// Port of an engine's API that demands certificates (TCP).
+pub const TLS_PORT: u16 = 2376;
+/// Port of an engine's API that anybody may use (TCP), for templates with `tls_disabled`.
+pub const PLAIN_PORT: u16 = 2375;
