@@ -7,4 +7,4 @@ mod swarm;
 
 pub use client::EngineClient;
 pub use error::EngineError;
-pub use model::{Availability, EngineInfo, NodeRole, SwarmMembership, SwarmNode};
+pub use model::{Availability, EngineInfo, Role, SwarmMembership, SwarmNode};

@@ -75,7 +75,7 @@ impl SwarmMembership {
 /// What a node is in its swarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum NodeRole {
+pub enum Role {
     /// Takes part in decisions.
     Manager,
     /// Only runs tasks.
@@ -102,7 +102,7 @@ pub struct SwarmNode {
     /// Host name.
     pub hostname: String,
     /// Manager or worker.
-    pub role: NodeRole,
+    pub role: Role,
     /// Whether it is given tasks.
     pub availability: Availability,
     /// `ready`, `down`, `disconnected` or `unknown`.
@@ -179,7 +179,7 @@ struct ManagerStatus {
 }
 
 impl RawNode {
-    pub(super) fn role(&self) -> Result<NodeRole, serde_json::Error> {
+    pub(super) fn role(&self) -> Result<Role, serde_json::Error> {
         self.word("Role")
     }
 

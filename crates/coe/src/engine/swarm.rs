@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::model::{JoinTokens, RawNode, RawSwarm};
-use super::{Availability, EngineClient, EngineError, NodeRole, SwarmNode};
+use super::{Availability, EngineClient, EngineError, Role, SwarmNode};
 use crate::swarm::CONTROL_PORT;
 
 /// How often a change is tried again when somebody else was faster.
@@ -66,7 +66,7 @@ impl EngineClient {
     ///
     /// # Errors
     /// [`EngineError::Refused`] (503) where the engine is no manager.
-    pub async fn join_token(&self, role: NodeRole) -> Result<SecretString, EngineError> {
+    pub async fn join_token(&self, role: Role) -> Result<SecretString, EngineError> {
         Ok(pick(self.get::<RawSwarm>("/swarm").await?.join_tokens, role))
     }
 
@@ -74,10 +74,10 @@ impl EngineClient {
     ///
     /// # Errors
     /// [`EngineError::Refused`] (503) where the engine is no manager.
-    pub async fn rotate_join_token(&self, role: NodeRole) -> Result<SecretString, EngineError> {
+    pub async fn rotate_join_token(&self, role: Role) -> Result<SecretString, EngineError> {
         let which = match role {
-            NodeRole::Manager => "rotateManagerToken",
-            NodeRole::Worker => "rotateWorkerToken",
+            Role::Manager => "rotateManagerToken",
+            Role::Worker => "rotateWorkerToken",
         };
         for _ in 1..ATTEMPTS {
             match self.rotate(which).await {
@@ -129,7 +129,7 @@ impl EngineClient {
     /// # Errors
     /// [`EngineError::Refused`], among others when it is the last manager.
     pub async fn node_demote(&self, id: &str) -> Result<(), EngineError> {
-        self.update_node(id, "Role", json!(NodeRole::Worker)).await
+        self.update_node(id, "Role", json!(Role::Worker)).await
     }
 
     /// Makes a worker a manager.
@@ -137,7 +137,7 @@ impl EngineClient {
     /// # Errors
     /// [`EngineError::Refused`] (404) when there is no such member.
     pub async fn node_promote(&self, id: &str) -> Result<(), EngineError> {
-        self.update_node(id, "Role", json!(NodeRole::Manager)).await
+        self.update_node(id, "Role", json!(Role::Manager)).await
     }
 
     async fn update_node(&self, id: &str, key: &str, value: serde_json::Value) -> Result<(), EngineError> {
@@ -193,10 +193,10 @@ impl EngineClient {
     }
 }
 
-fn pick(tokens: JoinTokens, role: NodeRole) -> SecretString {
+fn pick(tokens: JoinTokens, role: Role) -> SecretString {
     SecretString::from(match role {
-        NodeRole::Manager => tokens.manager,
-        NodeRole::Worker => tokens.worker,
+        Role::Manager => tokens.manager,
+        Role::Worker => tokens.worker,
     })
 }
 

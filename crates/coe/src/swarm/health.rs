@@ -32,13 +32,13 @@ pub fn health(members: &Result<Vec<SwarmNode>, EngineError>, expected: &[String]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Availability, NodeRole};
+    use crate::engine::{Availability, Role};
 
     fn member(hostname: &str, state: &str) -> SwarmNode {
         SwarmNode {
             id: format!("id-{hostname}-{state}"),
             hostname: hostname.to_owned(),
-            role: NodeRole::Worker,
+            role: Role::Worker,
             availability: Availability::Active,
             state: state.to_owned(),
             message: String::new(),
