@@ -1,1 +1,41 @@
-//! (to be written)
+//! Who is asking: one trait, [`Authenticator`], and the implementations that need nothing but this program.
+//!
+//! - [`BuiltIn`]: users, projects, roles and tokens of our own, behind as much of the Keystone v3 API as real clients
+//!   (keystoneauth, openstacksdk, python-openstackclient) use. One file per resource, named as in Keystone.
+//! - [`NoAuth`]: headers that are believed, from this machine only (`auth_strategy = noauth`).
+//!
+//! Differences from Keystone that a client can see: there is one domain (`default`), projects do not nest, there are
+//! no groups, trusts, federation or access rules; each is refused with a message that says so. The catalogue, the
+//! roles `admin`, `member`, `reader` and `service`, and that `admin` implies `member` implies `reader`, are fixed.
+
+mod application_credential;
+mod auth_request;
+mod auth_scope;
+mod authenticator;
+mod body;
+mod bootstrap;
+mod built_in;
+mod catalogue;
+mod discovery;
+mod domain;
+mod error;
+mod field;
+mod list;
+mod lockout;
+mod login;
+mod no_auth;
+mod password;
+mod project;
+mod requester;
+mod role;
+mod role_assignment;
+mod session;
+mod token;
+mod user;
+
+pub use authenticator::{AuthError, Authenticator};
+pub use bootstrap::{Bootstrap, Bootstrapped};
+pub use built_in::{BuiltIn, IdentityError, Options};
+pub use catalogue::{Catalogue, CatalogueService};
+pub use no_auth::NoAuth;
+pub use password::PasswordCost;

@@ -91,8 +91,7 @@ impl IdentityTables {
         user_id: &str,
         name: Option<&str>,
     ) -> Result<Vec<ApplicationCredential>> {
-        let mut select =
-            row::Entity::find().filter(row::Column::UserId.eq(user_id)).order_by_asc(row::Column::Name);
+        let mut select = row::Entity::find().filter(row::Column::UserId.eq(user_id)).order_by_asc(row::Column::Name);
         if let Some(name) = name {
             select = select.filter(row::Column::Name.eq(name));
         }
@@ -127,10 +126,9 @@ impl IdentityTables {
         };
         match row::Entity::insert(row).exec_without_returning(self.store.write()).await {
             Ok(_) => Ok(()),
-            Err(error) if crate::error::is_duplicate(&error) => Err(StoreError::Duplicate {
-                resource: "application credential",
-                ident: credential.name.clone(),
-            }),
+            Err(error) if crate::error::is_duplicate(&error) => {
+                Err(StoreError::Duplicate { resource: "application credential", ident: credential.name.clone() })
+            }
             Err(error) => Err(gone(error, "user or project", &credential.user_id)),
         }
     }
@@ -140,10 +138,8 @@ impl IdentityTables {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn delete_application_credential(&self, user_id: &str, id: &str) -> Result<()> {
-        let deleted = row::Entity::delete_by_id(id)
-            .filter(row::Column::UserId.eq(user_id))
-            .exec(self.store.write())
-            .await?;
+        let deleted =
+            row::Entity::delete_by_id(id).filter(row::Column::UserId.eq(user_id)).exec(self.store.write()).await?;
         if deleted.rows_affected == 0 {
             return Err(StoreError::not_found("application credential", id));
         }

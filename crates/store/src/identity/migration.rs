@@ -78,11 +78,7 @@ const TABLES: [Own; 6] = [
     Own {
         name: "identity_role",
         key: &["id"],
-        columns: &[
-            ("id", Text(ID), REQUIRED),
-            ("name", Text(255), REQUIRED),
-            ("description", LongText, NULL),
-        ],
+        columns: &[("id", Text(ID), REQUIRED), ("name", Text(255), REQUIRED), ("description", LongText, NULL)],
         indices: &[("identity_role_name", &["name"], UNIQUE)],
     },
     Own {

@@ -12,8 +12,6 @@ pub mod token;
 pub mod user;
 
 mod migration;
-#[cfg(test)]
-mod tests;
 
 use sea_orm::{DatabaseTransaction, DbErr, SqlErr};
 use sea_orm_migration::MigrationTrait;

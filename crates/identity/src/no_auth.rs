@@ -1,0 +1,128 @@
+//! `auth_strategy = noauth`: for development, and for a trusted proxy on the same machine.
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use axum::http::HeaderMap;
+use magnum_domain::Caller;
+
+use crate::{AuthError, Authenticator};
+
+/// Believes the headers that keystonemiddleware would have set, if they come from a loopback address.
+///
+/// | header | meaning |
+/// | --- | --- |
+/// | `X-User-Id` | required |
+/// | `X-User-Name`, `X-User-Domain-Id`, `X-User-Domain-Name` | of the user; the domain is `default` if not given |
+/// | `X-Project-Id`, `X-Project-Name`, `X-Project-Domain-Id` | the project the request is for |
+/// | `X-Roles` | names, separated by commas; `admin` implies `member`, which implies `reader` |
+/// | `OpenStack-System-Scope` | `all` for a request that is for the whole system |
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAuth;
+
+/// Headers that show that a request came from somewhere else and was passed on.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
+#[async_trait]
+impl Authenticator for NoAuth {
+    async fn authenticate(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, AuthError> {
+        let from_here = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        if !from_here || FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+            return Err(AuthError::NotTrusted);
+        }
+        let user_id = text(headers, "x-user-id")?.ok_or(AuthError::Missing)?;
+        let domain = "default".to_owned();
+        let roles = text(headers, "x-roles")?.unwrap_or_default();
+        let roles = roles.split(',').map(str::trim).filter(|role| !role.is_empty());
+        Ok(Caller {
+            user_name: text(headers, "x-user-name")?.unwrap_or_else(|| user_id.clone()),
+            user_id,
+            user_domain_id: text(headers, "x-user-domain-id")?.unwrap_or_else(|| domain.clone()),
+            user_domain_name: text(headers, "x-user-domain-name")?.unwrap_or_else(|| domain.clone()),
+            project_name: text(headers, "x-project-name")?,
+            project_domain_id: text(headers, "x-project-domain-id")?.or(Some(domain)),
+            project_id: text(headers, "x-project-id")?,
+            roles: crate::role::names_with_implied(roles),
+            system_scope: text(headers, "openstack-system-scope")?,
+            is_admin: false,
+        })
+    }
+
+    fn challenge(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The value of a header; absent if empty.
+fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, AuthError> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let value = value.to_str().map_err(|_| AuthError::Invalid)?.trim();
+    Ok((!value.is_empty()).then(|| value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[tokio::test]
+    async fn headers_are_believed_from_loopback_only() {
+        let user = ("x-user-id", "u1");
+        let cases: [(Option<&str>, &[(&'static str, &str)], Result<&str, &str>); 10] = [
+            (Some("127.0.0.1:9"), &[user], Ok("u1")),
+            (Some("127.3.2.1:9"), &[user], Ok("u1")),
+            (Some("[::1]:9"), &[user], Ok("u1")),
+            (Some("[::ffff:127.0.0.1]:9"), &[user], Ok("u1")),
+            (Some("10.0.0.1:9"), &[user], Err("believed only")),
+            (Some("[fe80::1]:9"), &[user], Err("believed only")),
+            (None, &[user], Err("believed only")),
+            (Some("127.0.0.1:9"), &[user, ("x-forwarded-for", "10.0.0.1")], Err("believed only")),
+            (Some("127.0.0.1:9"), &[], Err("no credentials")),
+            (Some("127.0.0.1:9"), &[("x-user-id", "  ")], Err("no credentials")),
+        ];
+        for (peer, given, expected) in cases {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let got = NoAuth.authenticate(&headers(given), peer).await;
+            match (got, expected) {
+                (Ok(caller), Ok(user_id)) => assert_eq!(caller.user_id, user_id),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (got, expected) => panic!("{given:?} from {peer:?}: {got:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_header_has_its_field() {
+        let given = headers(&[
+            ("x-user-id", "u1"),
+            ("x-user-name", "ann"),
+            ("x-project-id", "p1"),
+            ("x-project-name", "web"),
+            ("x-roles", "member, auditor,,"),
+            ("openstack-system-scope", "all"),
+        ]);
+        let caller = NoAuth.authenticate(&given, Some("127.0.0.1:1".parse().unwrap())).await.unwrap();
+        assert_eq!(
+            caller,
+            Caller {
+                user_id: "u1".into(),
+                user_name: "ann".into(),
+                user_domain_id: "default".into(),
+                user_domain_name: "default".into(),
+                project_id: Some("p1".into()),
+                project_name: Some("web".into()),
+                project_domain_id: Some("default".into()),
+                roles: vec!["member".into(), "auditor".into(), "reader".into()],
+                system_scope: Some("all".into()),
+                is_admin: false,
+            }
+        );
+    }
+}
