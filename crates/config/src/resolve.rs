@@ -45,17 +45,23 @@ pub(crate) fn resolve(table: &Table, layers: Vec<Layer>) -> (HashMap<Place, Reso
     let mut resolver = Resolver { table, given: &given, findings, underway: Vec::new(), references: 0 };
     let values = table.places().map(|(place, _, option)| (place, resolver.value(place, option))).collect();
     let mut findings = resolver.findings;
+    let used = |place| given.get(&place).and_then(|all| all.first()).map(|given| &given.assignment.origin);
+    let mut told = HashSet::new();
     for (place, group, option) in table.places() {
-        if let (Some(reason), Some(last)) = (&option.ignored, given.get(&place).and_then(|all| all.last())) {
-            findings.push(Finding {
-                severity: Severity::Note,
-                kind: FindingKind::Ignored,
-                origin: last.assignment.origin.clone(),
-                group: group.name.clone(),
-                name: Some(option.name.clone()),
-                message: format!("has no effect here: {reason}"),
-            });
+        let (Some(reason), Some(origin)) = (&option.ignored, used(place)) else { continue };
+        // One line for all of a group that has no effect.
+        let whole_group = group.ignored.is_some();
+        if whole_group && !told.insert(&group.name) {
+            continue;
         }
+        findings.push(Finding {
+            severity: Severity::Note,
+            kind: FindingKind::Ignored,
+            origin: origin.clone(),
+            group: group.name.clone(),
+            name: (!whole_group).then(|| option.name.clone()),
+            message: format!("has no effect here: {reason}"),
+        });
     }
     findings.sort_by_key(|finding| match &finding.origin {
         Origin::File { path, line } => (0, path.to_path_buf(), *line),

@@ -127,7 +127,7 @@ fn errors_have_a_place(#[case] text: &str, #[case] line: usize, #[case] message:
 )]
 #[case::unknown_in_former_group("[baymodel]\nnothing = x", FindingKind::UnknownOption, "anything reads")]
 #[case::ignored("[api]\nworkers = 4", FindingKind::Ignored, "no effect here: one process")]
-#[case::ignored_group("[trust]\nroles = a", FindingKind::Ignored, "no effect here")]
+#[case::ignored_group("[trust]\nroles = a\ntrustee_domain_id = b", FindingKind::Ignored, "no effect here")]
 #[case::somebody_elses("[capi_helm]\nanything = x\nmore = y", FindingKind::Ignored, "not part of this program")]
 #[case::pattern("[cors.horizon]\nallowed_origin = x", FindingKind::Ignored, "[cors] allowed_origin")]
 #[case::harmless("[cluster_heat]\nmax_attempts = many", FindingKind::Invalid, "must be a whole number")]
