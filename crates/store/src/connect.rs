@@ -238,12 +238,15 @@ async fn sqlite(file: Option<&Path>, options: &ConnectOptions) -> Result<(Databa
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
         .connect_with(connect.clone())
         .await
         .map_err(unavailable)?;
     let read = SqlitePoolOptions::new()
         .max_connections(options.max_connections.clamp(1, 8))
         .acquire_timeout(options.acquire_timeout)
+        // A file does not hang up.
+        .test_before_acquire(false)
         .connect_with(connect.pragma("query_only", "ON"))
         .await
         .map_err(unavailable)?;
