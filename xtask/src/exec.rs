@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{env, iter};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::stop;
@@ -86,9 +86,12 @@ pub(crate) fn lines(command: &mut Command, limit: Duration, mut each: impl FnMut
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // A group of its own, so that it can be ended with all it has started.
+        .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start `{line}`"))?;
     let stdout = child.stdout.take().ok_or_else(|| anyhow!("`{line}` has no output"))?;
+    let group = process_id(&child)?;
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut reader = BufReader::new(stdout);
@@ -98,7 +101,12 @@ pub(crate) fn lines(command: &mut Command, limit: Duration, mut each: impl FnMut
                 bytes.clear();
             }
         });
-        wait(child, Some(limit))
+        let outcome = wait(child, Some(limit));
+        if outcome.is_err() {
+            // Whatever is left of the group would keep the pipe open. Nobody left is fine.
+            drop(killpg(group, Signal::SIGKILL));
+        }
+        outcome
     })
 }
 
@@ -125,8 +133,7 @@ pub(crate) fn end(child: &mut Child) -> Result<()> {
     if child.try_wait()?.is_some() {
         return Ok(());
     }
-    let pid = Pid::from_raw(i32::try_from(child.id()).context("a process id out of range")?);
-    kill(pid, Signal::SIGTERM).context("cannot send SIGTERM")?;
+    kill(process_id(child)?, Signal::SIGTERM).context("cannot send SIGTERM")?;
     let end = Instant::now() + GRACE;
     while Instant::now() < end {
         if child.try_wait()?.is_some() {
@@ -137,6 +144,10 @@ pub(crate) fn end(child: &mut Child) -> Result<()> {
     child.kill().context("cannot send SIGKILL")?;
     child.wait()?;
     Ok(())
+}
+
+fn process_id(child: &Child) -> Result<Pid> {
+    Ok(Pid::from_raw(i32::try_from(child.id()).context("a process id out of range")?))
 }
 
 /// A server of ours: in a process group of its own, so that Ctrl-C reaches us and not it; ended when dropped.
@@ -268,6 +279,15 @@ mod tests {
     fn a_program_over_its_time_is_ended() {
         let error = lines(Command::new("sleep").arg("60"), Duration::from_millis(50), |_| ()).unwrap_err();
         assert!(error.to_string().contains("time limit"), "{error}");
+    }
+
+    #[test]
+    fn a_program_over_its_time_is_ended_with_its_children() {
+        let began = Instant::now();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 60 & wait"]);
+        assert!(lines(&mut shell, Duration::from_millis(50), |_| ()).is_err());
+        assert!(began.elapsed() < Duration::from_secs(30), "the child kept the pipe open");
     }
 
     #[test]
