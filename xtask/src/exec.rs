@@ -104,7 +104,7 @@ pub(crate) fn lines(command: &mut Command, limit: Duration, mut each: impl FnMut
         let outcome = wait(child, Some(limit));
         if outcome.is_err() {
             // Whatever is left of the group would keep the pipe open. Nobody left is fine.
-            drop(killpg(group, Signal::SIGKILL));
+            let _ = killpg(group, Signal::SIGKILL);
         }
         outcome
     })
