@@ -17,7 +17,7 @@ const ROUNDS_WITHOUT_PROGRESS: u32 = 5;
 /// How an attempt ended, other than by failing.
 enum Ended {
     /// Everything is as wanted.
-    Settled(Snapshot, Facts),
+    Settled(Box<Snapshot>, Facts),
     /// This process ends; another goes on.
     HandedBack,
 }
@@ -87,7 +87,7 @@ async fn carry_out(
             } else {
                 driver.facts(&snapshot).await.map_err(ConductorError::Driver)?
             };
-            return Ok(Ended::Settled(snapshot, facts));
+            return Ok(Ended::Settled(Box::new(snapshot), facts));
         }
         same = if plan == previous { same + 1 } else { 0 };
         if same >= ROUNDS_WITHOUT_PROGRESS {

@@ -1,2 +1,50 @@
-//! (to be written)
-fn main() {}
+//! The program `magnum`: container clusters as a service.
+//!
+//! - `cli.rs`: the command line
+//! - `serve.rs`: API and conductor, together or alone; `listener.rs`: connections
+//! - `wiring.rs`: puts the crates together; the one place that names implementations
+//! - `state_dir.rs`: what is kept between starts, and what the first start makes
+//! - `tools.rs`: the commands that look at things and end
+//! - `logging.rs`: logs
+
+mod cli;
+mod listener;
+mod logging;
+mod serve;
+mod state_dir;
+mod tools;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // Before logging is set up there is nowhere else to say it.
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("magnum: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // One provider for the whole process; a second call can only mean that it is set.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match cli.command {
+        Command::Serve(options) => serve::run(&cli.config, &options, serve::Parts::BOTH),
+        Command::Api(options) => serve::run(&cli.config, &options, serve::Parts::API),
+        Command::Conductor(state) => serve::run(&cli.config, &cli::Serve::conductor(state), serve::Parts::CONDUCTOR),
+        Command::Db(command) => tools::database(&cli.config, &command),
+        Command::Config(command) => tools::config(&cli.config, &command),
+        Command::Policy(command) => tools::policy(&cli.config, &command),
+    }
+}

@@ -1,0 +1,53 @@
+//! Structured logs on standard error: a line each for people, JSON for machines.
+
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+/// How much to log, and in which shape.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Logging {
+    /// `[DEFAULT] debug`.
+    pub(crate) debug: bool,
+    /// `[DEFAULT] use_json`.
+    pub(crate) json: bool,
+}
+
+static LEVELS: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Starts logging. `MAGNUM_LOG` overrides the levels (`info,magnum_conductor=debug`).
+pub(crate) fn init(logging: Logging) {
+    let (filter, handle) = reload::Layer::new(levels(logging.debug));
+    let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second subscriber can only be in place in a test; the first one stands.
+    let _ = if logging.json {
+        registry.with(lines.json().flatten_event(true)).try_init()
+    } else {
+        registry.with(lines).try_init()
+    };
+    let _ = LEVELS.set(handle);
+}
+
+/// Logs more, or less, from now on.
+pub(crate) fn set_debug(debug: bool) {
+    if let Some(Err(error)) = LEVELS.get().map(|handle| handle.reload(levels(debug))) {
+        tracing::warn!(%error, "the levels of the log could not be changed");
+    }
+}
+
+fn levels(debug: bool) -> EnvFilter {
+    EnvFilter::try_from_env("MAGNUM_LOG").unwrap_or_else(|_| EnvFilter::new(default_levels(debug)))
+}
+
+/// Statements of the database layer are worth a line only when somebody looks for them.
+fn default_levels(debug: bool) -> String {
+    let ours = ["", "_api", "_certs", "_coe", "_conductor", "_drivers", "_identity", "_policy", "_store"];
+    let level = if debug { "debug" } else { "info" };
+    let ours = ours.map(|name| format!("magnum{name}={level}")).join(",");
+    format!("info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,{ours}")
+}

@@ -1,0 +1,193 @@
+//! `magnum serve`, `magnum api`, `magnum conductor`.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use magnum_config::Settings;
+use magnum_policy::Policy;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::{ConfigFiles, Serve};
+use crate::state_dir::{StateDir, base_url};
+use crate::{listener, logging, wiring};
+
+/// Which parts of the service this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts {
+    api: bool,
+    conductor: bool,
+}
+
+impl Parts {
+    pub(crate) const BOTH: Self = Self { api: true, conductor: true };
+    pub(crate) const API: Self = Self { api: true, conductor: false };
+    pub(crate) const CONDUCTOR: Self = Self { api: false, conductor: true };
+}
+
+/// Runs until SIGTERM or SIGINT, then drains.
+pub(crate) fn run(files: &ConfigFiles, options: &Serve, parts: Parts) -> anyhow::Result<ExitCode> {
+    let settings = wiring::settings(files, &options.state)?;
+    logging::init(logging::Logging { debug: settings.log.debug, json: settings.log.use_json });
+    for finding in &settings.report().findings {
+        tracing::warn!("configuration: {finding}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(start(files, &settings, options, parts))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts: Parts) -> anyhow::Result<()> {
+    let state = StateDir::open(&settings.service.state_path)?;
+    // Taken first: a port that is in use should be heard of before anything is made.
+    let listener = if parts.api { Some(listen(settings, options).await?) } else { None };
+    let (store, seal) = wiring::store(settings, &state).await?;
+    let vault = wiring::vault(settings, &store, seal);
+    let drivers = wiring::drivers(settings, &store, &vault)?;
+    let policy = Arc::new(wiring::policy(settings)?);
+
+    let shutdown = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    if let Some(listener) = listener {
+        let bind = listener.local_addr()?;
+        let tls = acceptor(settings, options, &state, bind, parts)?;
+        let url = settings.identity.public_url.clone().unwrap_or_else(|| base_url(bind, tls.is_some()));
+        let identity = wiring::identity(settings, &store, &state, bind, &url).await?;
+        let with_tls = tls.is_some();
+        let mut router = wiring::api(
+            settings,
+            &store,
+            &vault,
+            &drivers,
+            policy.clone(),
+            identity.authenticator,
+            with_tls,
+            bind,
+        )?;
+        if let Some(routes) = identity.routes {
+            router = routes.fallback_service(router);
+        }
+        tasks.spawn(listener::serve(listener, tls, router, shutdown.clone()));
+        tracing::info!(%url, "ready");
+        if parts == Parts::BOTH && identity.built_in {
+            say_what_to_type(&state, &url);
+        }
+    }
+    if parts.conductor {
+        let conductor = wiring::conductor(settings, &store, &vault, &drivers);
+        tasks.spawn(conductor.run(shutdown.clone()));
+    }
+    tasks.close();
+    notify(&[sd_notify::NotifyState::Ready]);
+    tokio::select! {
+        () = told_to_end() => {}
+        () = reload_on_hangup(files, settings, options, &policy) => {}
+        () = tasks.wait() => {}
+    }
+    tracing::info!("draining");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    shutdown.cancel();
+    tokio::select! {
+        () = tasks.wait() => {}
+        () = told_to_end() => tracing::warn!("told to end again; not waiting any longer"),
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn listen(settings: &Settings, options: &Serve) -> anyhow::Result<TcpListener> {
+    let address = options.bind.unwrap_or_else(|| SocketAddr::new(settings.api.host, settings.api.port));
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} can't be listened on: choose another address with --bind, or end what uses it")
+    })
+}
+
+/// TLS as configured; where nothing is configured, `magnum serve` makes its own certificate and the API alone,
+/// which stands behind a proxy as upstream's does, has none.
+fn acceptor(
+    settings: &Settings,
+    options: &Serve,
+    state: &StateDir,
+    bind: SocketAddr,
+    parts: Parts,
+) -> anyhow::Result<Option<TlsAcceptor>> {
+    let api = &settings.api;
+    if options.no_tls {
+        anyhow::ensure!(bind.ip().is_loopback(), "--no-tls is for loopback addresses: {bind} would show passwords");
+        return Ok(None);
+    }
+    let config = match (&api.ssl_cert_file, &api.ssl_key_file) {
+        (Some(certificate), Some(key)) if api.enabled_ssl => {
+            magnum_certs::tls::server_config_from_files(certificate, key)?
+        }
+        _ if api.enabled_ssl => anyhow::bail!("[api] enabled_ssl needs ssl_cert_file and ssl_key_file"),
+        _ if parts == Parts::API => return Ok(None),
+        _ => {
+            let mut names = vec![bind.ip().to_string(), "localhost".to_owned()];
+            names.dedup();
+            magnum_certs::tls::server_config(&magnum_certs::tls::load_or_create(&state.join("tls"), &names)?)?
+        }
+    };
+    Ok(Some(TlsAcceptor::from(config)))
+}
+
+async fn told_to_end() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// On SIGHUP: policy files are read anew, and what changed in the configuration is named. Never ends.
+async fn reload_on_hangup(files: &ConfigFiles, settings: &Settings, options: &Serve, policy: &Policy) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return pending().await };
+    while hangup.recv().await.is_some() {
+        match policy.refresh() {
+            Ok(changed) => tracing::info!(changed, "policy files looked at"),
+            Err(error) => tracing::error!(%error, "the policy files can't be used; the rules stay as they were"),
+        }
+        match wiring::settings(files, &options.state) {
+            Err(error) => tracing::error!(%error, "the configuration can't be used; everything stays as it was"),
+            Ok(newer) => {
+                logging::set_debug(newer.log.debug);
+                for change in settings.changes(&newer).iter().filter(|change| !change.mutable) {
+                    tracing::warn!("[{}] {} has changed: restart to have it take effect", change.group, change.name);
+                }
+            }
+        }
+    }
+    pending().await
+}
+
+/// Tells systemd, where it has asked to be told.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd could not be told");
+    }
+}
+
+/// What a newcomer does next.
+#[allow(clippy::print_stdout)]
+fn say_what_to_type(state: &StateDir, url: &str) {
+    println!(
+        "\nmagnum {} is ready on {url}; everything it keeps is in {}\n\n\
+         To use it (python3 -m pip install python-openstackclient python-magnumclient):\n\n    \
+         export OS_CLIENT_CONFIG_FILE={} OS_CLOUD=demo\n    \
+         openstack coe cluster template create swarm --coe swarm-mode --image local --external-network public\n    \
+         openstack coe cluster create first --cluster-template swarm --node-count 2\n    \
+         openstack coe cluster list\n",
+        env!("CARGO_PKG_VERSION"),
+        state.path().display(),
+        state.join("clouds.yaml").display(),
+    );
+}

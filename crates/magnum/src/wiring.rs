@@ -1,0 +1,246 @@
+//! Puts the crates together. Only here are implementations named.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use magnum_api::{ApiOptions, ApiState, DriverPlanner, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers};
+use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
+use magnum_conductor::{Conductor, Options as ConductorOptions};
+use magnum_config::{IdentityBackend, Settings, Sources};
+use magnum_domain::driver::{Driver, Drivers};
+use magnum_drivers::local::{LocalDriver, LocalOptions};
+use magnum_identity::{Authenticator, Bootstrap, BuiltIn, Catalogue, NoAuth, Options as IdentityOptions};
+use magnum_policy::{Options as PolicyOptions, Policy};
+use magnum_store::{ConnectOptions, Store};
+use prometheus_client::registry::Registry;
+use secrecy::ExposeSecret;
+
+use crate::cli::{self, ConfigFiles};
+use crate::state_dir::StateDir;
+
+/// Reads the configuration. The command line outweighs files.
+pub(crate) fn settings(files: &ConfigFiles, state: &cli::StateDir) -> anyhow::Result<Settings> {
+    let mut sources = sources(files);
+    if let Some(path) = &state.state_dir {
+        sources = sources.with("DEFAULT", "state_path", std::path::absolute(path)?.display().to_string());
+    } else if !nix::unistd::geteuid().is_root() {
+        sources = sources.with("DEFAULT", "state_path", StateDir::default_path()?.display().to_string());
+    }
+    if files.debug {
+        sources = sources.with("DEFAULT", "debug", "true");
+    }
+    Ok(Settings::load(&sources)?)
+}
+
+/// The files that options come from.
+pub(crate) fn sources(files: &ConfigFiles) -> Sources {
+    Sources::discover("magnum", &files.config_file, &files.config_dir, std::env::vars())
+}
+
+/// Connects to the database and brings our own tables to the newest state.
+pub(crate) async fn store(settings: &Settings, state: &StateDir) -> anyhow::Result<(Store, SealKey)> {
+    let seal = SealKey::load_or_create(&state.join("secret.key"))?;
+    let database = &settings.database;
+    let options = ConnectOptions {
+        max_connections: database.max_pool_size.saturating_add(database.max_overflow).clamp(2, 100),
+        acquire_timeout: database.pool_timeout,
+        max_lifetime: database.connection_recycle_time,
+    };
+    let store = Store::connect(database.connection.expose_secret(), &options)
+        .await
+        .context("the database can't be opened: see [database] connection")?
+        .with_seal(seal.clone());
+    store.migrate().await.context("the database's schema can't be brought to the newest state")?;
+    Ok((store, seal))
+}
+
+/// The vault for clusters' certificates.
+pub(crate) fn vault(settings: &Settings, store: &Store, seal: SealKey) -> Vault {
+    let kind = KeyKind::rsa(settings.x509.rsa_key_size).unwrap_or(KeyKind::Rsa2048);
+    Vault::new(store.clone(), seal).making(settings.x509.term_of_validity, kind)
+}
+
+/// The drivers that are offered.
+pub(crate) fn drivers(settings: &Settings, store: &Store, vault: &Vault) -> anyhow::Result<Drivers> {
+    let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
+    let disabled = |name: &str| settings.drivers.disabled_drivers.iter().any(|disabled| disabled == name);
+    if settings.local.enabled && !disabled("local") {
+        let local = LocalDriver::new(local_options(settings)?, store.clone(), vault.clone());
+        drivers.push(Arc::new(local));
+    }
+    Ok(Drivers::new(drivers))
+}
+
+fn local_options(settings: &Settings) -> anyhow::Result<LocalOptions> {
+    let local = &settings.local;
+    let agent = match &local.agent_path {
+        Some(path) => path.clone(),
+        None => beside_this_program("magnum-agent")?,
+    };
+    let ipnet::IpNet::V4(subnet) = local.subnet else {
+        bail!("[local] subnet is {}, but local nodes have IPv4 addresses", local.subnet)
+    };
+    let mut options = LocalOptions::new(local.state_dir.clone(), agent);
+    options.subnet = subnet;
+    options.api_ports = local.api_ports.first..=local.api_ports.last;
+    Ok(options)
+}
+
+/// Where a program that comes with this one is: beside it, or wherever `PATH` has it.
+fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
+    let beside = std::env::current_exe()?.with_file_name(name);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::iter::once(beside.clone())
+        .chain(std::env::split_paths(&path).map(|folder| folder.join(name)))
+        .find(|candidate| candidate.is_file());
+    // The driver's preflight says that it is missing, when somebody wants a cluster.
+    Ok(found.unwrap_or(beside))
+}
+
+/// A conductor on these drivers.
+pub(crate) fn conductor(settings: &Settings, store: &Store, vault: &Vault, drivers: &Drivers) -> Conductor {
+    let conductor = &settings.conductor;
+    let options = ConductorOptions {
+        host: host_name(settings),
+        lease: conductor.lease,
+        concurrency: conductor.concurrency,
+        health_interval: conductor.health_interval.unwrap_or_default(),
+        drain_timeout: settings.service.graceful_shutdown_timeout,
+        attempts: conductor.attempts,
+        keep_history: conductor.keep_history,
+    };
+    Conductor::new(store.clone(), vault.clone(), drivers.clone(), options)
+}
+
+fn host_name(settings: &Settings) -> String {
+    let of_the_machine = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    settings.service.host.clone().or_else(of_the_machine).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Who is asking, and the routes that the built-in identity adds.
+pub(crate) struct Identity {
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) routes: Option<Router>,
+    /// Whether `clouds.yaml` says how to log in.
+    pub(crate) built_in: bool,
+}
+
+/// Sets up what `[identity] backend` and `auth_strategy` ask for.
+pub(crate) async fn identity(
+    settings: &Settings,
+    store: &Store,
+    state: &StateDir,
+    bind: SocketAddr,
+    url: &str,
+) -> anyhow::Result<Identity> {
+    match settings.identity.backend {
+        IdentityBackend::NoAuth if !bind.ip().is_loopback() => {
+            bail!("auth_strategy = noauth believes every caller: it is for loopback addresses only, not for {bind}")
+        }
+        IdentityBackend::NoAuth => {
+            Ok(Identity { authenticator: Arc::new(NoAuth), routes: None, built_in: false })
+        }
+        IdentityBackend::Keystone => bail!(
+            "the configuration names a Keystone, which this release can't ask yet: \
+             set [identity] backend = builtin, or auth_strategy = noauth behind a proxy that authenticates"
+        ),
+        IdentityBackend::Builtin => {
+            let catalogue = Catalogue::of_this_process(&settings.identity.region, url);
+            let options =
+                IdentityOptions { token_lifetime: settings.identity.token_expiration, ..IdentityOptions::default() };
+            let built_in = BuiltIn::new(store, catalogue, options)?;
+            let passwords = state.passwords(url, &settings.identity.region)?;
+            let first = Bootstrap { admin_password: passwords.admin, demo_password: Some(passwords.demo) };
+            built_in.bootstrap(&first).await?;
+            let routes = Router::new().nest_service("/identity", built_in.router());
+            Ok(Identity { authenticator: Arc::new(built_in), routes: Some(routes), built_in: true })
+        }
+    }
+}
+
+/// The policy in force.
+pub(crate) fn policy(settings: &Settings) -> anyhow::Result<Policy> {
+    let policy = &settings.policy;
+    Ok(Policy::load(PolicyOptions {
+        file: policy.file.clone(),
+        folders: policy.folders.clone(),
+        fallback: policy.default_rule.clone(),
+        enforce_new_defaults: policy.enforce_new_defaults,
+        enforce_scope: policy.enforce_scope,
+    })?)
+}
+
+/// The API's routes.
+pub(crate) fn api(
+    settings: &Settings,
+    store: &Store,
+    vault: &Vault,
+    drivers: &Drivers,
+    policy: Arc<Policy>,
+    authenticator: Arc<dyn Authenticator>,
+    tls: bool,
+    bind: SocketAddr,
+) -> anyhow::Result<Router> {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let catalogue = LocalCatalogue::built_in().map_err(anyhow::Error::msg)?;
+    Ok(magnum_api::router(ApiState {
+        store: store.clone(),
+        policy,
+        authenticator,
+        vault: vault.clone(),
+        planner: Arc::new(DriverPlanner::new(drivers.clone())),
+        catalogue: Arc::new(catalogue),
+        metrics,
+        registry: Arc::new(registry),
+        options: api_options(settings, tls, bind),
+    }))
+}
+
+fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
+    let x509 = &settings.x509;
+    let templates = &settings.cluster_template;
+    let network = |allowed: &[String], preset: &str| NetworkDrivers {
+        allowed: Some(allowed.to_vec()),
+        preset: Some(preset.to_owned()).filter(|preset| !preset.is_empty()),
+    };
+    let swarm = network(&templates.swarm_allowed_network_drivers, &templates.swarm_default_network_driver);
+    ApiOptions {
+        max_limit: settings.api.max_limit.into(),
+        body_limit: settings.limits.max_request_body_size,
+        links: LinkOptions {
+            tls,
+            proxy_headers: settings.limits.trust_proxy_headers,
+            fallback_host: bind.to_string(),
+        },
+        cors_origins: settings.cors.allowed_origin.clone().unwrap_or_default(),
+        max_clusters_per_project: settings.quotas.max_clusters_per_project,
+        service_down_time: settings.service.service_down_time,
+        default_driver: settings.drivers.default_driver.clone(),
+        network_drivers: [
+            (
+                "kubernetes".to_owned(),
+                network(&templates.kubernetes_allowed_network_drivers, &templates.kubernetes_default_network_driver),
+            ),
+            ("swarm".to_owned(), swarm.clone()),
+            ("swarm-mode".to_owned(), swarm),
+            (
+                "mesos".to_owned(),
+                network(&templates.mesos_allowed_network_drivers, &templates.mesos_default_network_driver),
+            ),
+        ]
+        .into(),
+        signing: SigningRules {
+            validity_days: x509.term_of_validity,
+            allow_ca: x509.allow_ca,
+            allowed_extensions: x509.allowed_extensions.clone(),
+            allowed_key_usage: x509.allowed_key_usage.clone(),
+        },
+        streams_per_project: settings.limits.event_streams,
+        create_timeout: settings.cluster.create_timeout,
+        ..ApiOptions::default()
+    }
+}
