@@ -122,17 +122,16 @@ mod tests {
 
     #[test]
     fn odd_labels_are_read() {
-        let cases: [(Option<&str>, &[(&str, &str)]); 6] = [
-            (None, &[]),
-            (Some("null"), &[]),
-            (Some("not json"), &[]),
-            (Some("[]"), &[]),
-            (Some(r#"{"a": "b"}"#), &[("a", "b")]),
-            (Some(r#"{"a": true, "b": 2, "c": null}"#), &[("a", "True"), ("b", "2"), ("c", "None")]),
+        let cases = [
+            (None, "{}"),
+            (Some("null"), "{}"),
+            (Some("not json"), "{}"),
+            (Some("[]"), "{}"),
+            (Some(r#"{"a":"b"}"#), r#"{"a": "b"}"#),
+            (Some(r#"{"a": true, "b": 2, "c": null}"#), r#"{"a": "True", "b": "2", "c": "None"}"#),
         ];
         for (text, expected) in cases {
-            let expected: Labels = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            assert_eq!(read_labels(text, "labels"), expected, "{text:?}");
+            assert_eq!(write(&read_labels(text, "labels")), expected, "{text:?}");
         }
     }
 }

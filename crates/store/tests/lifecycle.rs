@@ -103,7 +103,9 @@ on_every_database! {
         let resize = (groups[1].uuid, NodegroupChange { node_count: Some(7), ..NodegroupChange::default() });
         let twin = nodegroup(&cluster, "default-worker", "worker", 1);
         let nobody = (Uuid::new_v4(), NodegroupChange::default());
-        let cases: [(Change, fn(&ClusterStatus) -> bool, fn(&StoreError) -> bool); 3] = [
+        type Allowed = fn(&ClusterStatus) -> bool;
+        type Expected = fn(&StoreError) -> bool;
+        let cases: [(Change, Allowed, Expected); 3] = [
             (
                 Change { nodegroups: vec![resize.clone()], ..updating() },
                 |_| false,

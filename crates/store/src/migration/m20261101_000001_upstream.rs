@@ -238,8 +238,8 @@ fn table(upstream: &Upstream, backend: DatabaseBackend) -> TableCreateStatement 
         table.engine("InnoDB").character_set("utf8mb4");
     }
     table.col(ColumnDef::new(Alias::new("id")).integer().not_null().auto_increment().primary_key());
-    table.col(&mut column("created_at", Date, backend));
-    table.col(&mut column("updated_at", Date, backend));
+    table.col(column("created_at", Date, backend));
+    table.col(column("updated_at", Date, backend));
     for (name, kind) in upstream.columns {
         let mut column = column(name, *kind, backend);
         if *name == "server_type" {

@@ -17,10 +17,8 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let mut all: Vec<Box<dyn MigrationTrait>> = vec![
-            Box::new(m20261101_000001_upstream::Migration),
-            Box::new(m20261101_000002_conductor::Migration),
-        ];
+        let mut all: Vec<Box<dyn MigrationTrait>> =
+            vec![Box::new(m20261101_000001_upstream::Migration), Box::new(m20261101_000002_conductor::Migration)];
         all.extend(crate::identity::migrations());
         all
     }
