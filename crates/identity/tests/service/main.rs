@@ -1,0 +1,17 @@
+//! The built-in identity service through its routes, on a database of its own for every test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, unreachable_pub)]
+
+mod application_credentials;
+mod authenticator;
+mod bootstrap;
+mod catalogue;
+mod cloud;
+mod grants;
+mod guessing;
+mod projects;
+mod real_clients;
+mod revocation;
+mod tokens;
+mod users;
+mod wrong_requests;
