@@ -1,1 +1,78 @@
-//! (to be written)
+//! The Container-Infra API: routes, microversions, JSON shapes, and the one mapping of failures to statuses.
+//!
+//! The way of a request through the folders:
+//!
+//! - `middleware/`: request id, access log, metrics, limits, authentication, microversion, in that order
+//! - `resources/`: one file per resource; reads `query.rs` and `body.rs`, asks the policy, calls the store once
+//! - `field/`: what a body may hold, as tables; `patch.rs`: JSON Patch in upstream's dialect
+//! - `rules/`: what must hold between fields, and what names must be found in the cloud (`catalogue.rs`)
+//! - `planner.rs`, `dry_run.rs`: what drivers are asked before anything is accepted
+//! - `view/`: rows as JSON; `page.rs`, `link.rs`: lists and links; `stream.rs`: server-sent events
+//! - `error.rs`: every failure's status and document
+//!
+//! Nothing here knows SQL or infrastructure. A request writes with exactly one call of the store, which is one
+//! transaction: the rows and the operation that carries the change out.
+
+mod body;
+mod catalogue;
+mod context;
+mod dry_run;
+mod error;
+mod field;
+mod link;
+mod metrics;
+mod microversion;
+mod middleware;
+mod name;
+mod openapi;
+mod options;
+mod page;
+mod patch;
+mod planner;
+mod python;
+mod query;
+mod resources;
+mod router;
+mod rules;
+mod stream;
+mod view;
+
+use std::sync::Arc;
+
+use magnum_certs::Vault;
+use magnum_identity::Authenticator;
+use magnum_policy::Policy;
+use magnum_store::Store;
+use prometheus_client::registry::Registry;
+
+pub use catalogue::{Catalogue, CatalogueError, Flavor, Image, LocalCatalogue, Network, Projects, Thing};
+pub use error::ApiError;
+pub use link::LinkOptions;
+pub use metrics::Metrics;
+pub use microversion::{MAXIMUM, MINIMUM, Microversion};
+pub use openapi::document as openapi_document;
+pub use options::{ApiOptions, NetworkDrivers};
+pub use planner::{DriverPlanner, Planner};
+pub use router::router;
+
+/// Everything the API needs from the rest of the program.
+pub struct ApiState {
+    /// The database.
+    pub store: Store,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// Who is asking.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// The clusters' certificates.
+    pub vault: Vault,
+    /// The drivers, as far as they are asked before anything is accepted.
+    pub planner: Arc<dyn Planner>,
+    /// Where images, flavors and networks are looked up.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// What is counted here.
+    pub metrics: Metrics,
+    /// What `/metrics` shows: [`Self::metrics`] and whatever else was registered.
+    pub registry: Arc<Registry>,
+    /// Settings.
+    pub options: ApiOptions,
+}

@@ -1,0 +1,367 @@
+//! The one place where whatever went wrong becomes a status and upstream's error document.
+//!
+//! Everything else in this crate returns an [`ApiError`]; nothing else chooses a status for a failure.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use magnum_domain::driver::DriverError;
+use magnum_identity::AuthError;
+use magnum_policy::Denied;
+use magnum_store::StoreError;
+use serde::Serialize;
+
+use crate::catalogue::CatalogueError;
+use crate::microversion::{MAXIMUM, MINIMUM, Microversion, SERVICE, VERSION_HEADER, VersionError};
+
+/// Result of everything that serves a request.
+pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// Why a request is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The request is wrong in itself (400).
+    #[error("{0}")]
+    Invalid(String),
+    /// The caller may not (403).
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or not one the caller may see (404).
+    #[error("{0}")]
+    NotFound(String),
+    /// What is there stands in the way (409).
+    #[error("{0}")]
+    Conflict(String),
+    /// The body is larger than is taken (413).
+    #[error(
+        "The request body is larger than {limit} bytes. Send less, or have [oslo_middleware]max_request_body_size raised."
+    )]
+    TooLarge {
+        /// Greatest size in bytes.
+        limit: usize,
+    },
+    /// The path with its query is longer than is taken (414).
+    #[error("The path and query are longer than {limit} bytes. Ask for less at once.")]
+    PathTooLong {
+        /// Greatest length in bytes.
+        limit: usize,
+    },
+    /// The body is not JSON (415).
+    #[error("Unknown mimetype: {0}")]
+    MediaType(String),
+    /// More than is allowed at the same time (429).
+    #[error("{0}")]
+    TooMany(String),
+    /// No such path, method or representation: the reason phrase says all there is to say.
+    #[error("")]
+    Routing(StatusCode),
+    /// The version header (406).
+    #[error("{}", version_message(*.0))]
+    Version(VersionError),
+    /// Served, but not at the version asked for (406).
+    #[error("Version {version} was requested but the requested API {method} is not supported for this version.")]
+    NotAtVersion {
+        /// What was asked for.
+        version: Microversion,
+        /// Upstream's name for what serves it.
+        method: &'static str,
+    },
+    /// Nobody known is asking (401, 503).
+    #[error("{error}")]
+    Authentication {
+        /// Why.
+        error: AuthError,
+        /// `WWW-Authenticate`.
+        challenge: Option<String>,
+    },
+    /// A policy rule said no (403).
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The database.
+    #[error("{}", store_message(.0))]
+    Store(#[from] StoreError),
+    /// The driver.
+    #[error("{0}")]
+    Driver(#[from] DriverError),
+    /// The cloud that images, flavors and networks are looked up in.
+    #[error("{0}")]
+    Catalogue(#[from] CatalogueError),
+    /// Something that has to be mended here (500). The cause is for the log.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ApiError {
+    /// 400 with a message.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
+    }
+
+    /// 409 with a message.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::Conflict(message.into())
+    }
+
+    /// 404 in upstream's words; `resource` as error messages spell it.
+    pub(crate) fn not_found(resource: &str, ident: &str) -> Self {
+        Self::NotFound(format!("{resource} {ident} could not be found."))
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) | Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Routing(status) => *status,
+            Self::Version(_) | Self::NotAtVersion { .. } => StatusCode::NOT_ACCEPTABLE,
+            Self::Authentication { error: AuthError::Unavailable(_), .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Authentication { .. } => StatusCode::UNAUTHORIZED,
+            Self::Store(error) => store_status(error),
+            Self::Driver(error) => driver_status(error),
+            Self::Catalogue(error) => error.status(),
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Upstream's word for who is at fault; empty for what its routing answers.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Routing(_) | Self::Version(_) | Self::NotAtVersion { .. } => "",
+            _ if self.status().is_server_error() => "server",
+            _ => "client",
+        }
+    }
+
+    /// What the caller is told. Causes that are none of their business stay in the log.
+    fn detail(&self) -> String {
+        match self {
+            Self::Internal(_) => INTERNAL.to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// What the caller is told of a failure that is ours.
+const INTERNAL: &str = "An unexpected error prevented the server from fulfilling your request. \
+                        The operator finds the cause in the log by the request id.";
+/// What the caller is told when the database does not answer.
+const NO_DATABASE: &str = "The database is not available. Try again shortly.";
+
+fn store_status(error: &StoreError) -> StatusCode {
+    match error {
+        StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
+        StoreError::Ambiguous { .. }
+        | StoreError::Duplicate { .. }
+        | StoreError::WrongStatus { .. }
+        | StoreError::WrongOperationState { .. } => StatusCode::CONFLICT,
+        StoreError::QuotaExceeded { .. } => StatusCode::FORBIDDEN,
+        StoreError::TemplateInUse { .. } | StoreError::InvalidSortKey(_) | StoreError::InvalidMarker => {
+            StatusCode::BAD_REQUEST
+        }
+        StoreError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn store_message(error: &StoreError) -> String {
+    match error {
+        StoreError::NotFound { resource, ident } => format!("{resource} {ident} could not be found."),
+        StoreError::Ambiguous { resource } => ambiguous(resource),
+        StoreError::Duplicate { resource, ident } => format!("A {resource} with UUID {ident} already exists."),
+        StoreError::QuotaExceeded { limit } => format!(
+            "Resource limit exceeded: You have reached the maximum clusters per project, {limit}. \
+             You may delete a cluster to make room for a new one."
+        ),
+        StoreError::TemplateInUse { uuid } => {
+            format!("ClusterTemplate {uuid} is referenced by one or multiple clusters.")
+        }
+        StoreError::WrongStatus { status, busy_with: None } => {
+            format!("The cluster is {status}, which does not allow this. Bring it to a COMPLETE status first.")
+        }
+        StoreError::WrongStatus { status, busy_with: Some(kind) } => format!(
+            "The cluster is {status}: its operation {} is not finished. Wait for it, or cancel it, and try again.",
+            kind.as_str()
+        ),
+        StoreError::WrongOperationState { state } => {
+            format!("The operation is {}, which does not allow this.", state.as_str())
+        }
+        StoreError::InvalidSortKey(key) => format!("The sort_key value \"{key}\" is an invalid field for sorting"),
+        StoreError::InvalidMarker => "The marker is not valid for this list. Use the last item of a page.".to_owned(),
+        StoreError::Unavailable(_) => NO_DATABASE.to_owned(),
+        _ => INTERNAL.to_owned(),
+    }
+}
+
+fn ambiguous(resource: &str) -> String {
+    let (several, one) = match resource {
+        "Cluster" => ("clusters", "cluster"),
+        "Nodegroup" => ("nodegroups", "nodegroup"),
+        "ClusterTemplate" => ("ClusterTemplates", "ClusterTemplate"),
+        other => return format!("Several rows of {other} exist with same name. Please use the uuid instead."),
+    };
+    format!("Multiple {several} exist with same name. Please use the {one} uuid instead.")
+}
+
+fn driver_status(error: &DriverError) -> StatusCode {
+    match error {
+        DriverError::Unsupported(_) => StatusCode::CONFLICT,
+        DriverError::Transient(_) => StatusCode::SERVICE_UNAVAILABLE,
+        DriverError::Fatal(_) | DriverError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn version_message(error: VersionError) -> String {
+    match error {
+        VersionError::Service => "Invalid service type for OpenStack-API-Version header".to_owned(),
+        VersionError::Value => "Invalid value for OpenStack-API-Version header".to_owned(),
+        VersionError::Unsupported(asked) if asked.major == MINIMUM.major => format!(
+            "Version {asked} was requested but the minor version is not supported by this service. \
+             The supported version range is: [{SERVICE} {MINIMUM}, {SERVICE} {MAXIMUM}]."
+        ),
+        // The missing blank is the original's.
+        VersionError::Unsupported(asked) => format!(
+            "Mutually exclusive versions requested. Version {asked} requested but not supported by this service.\
+             The supported version range is: [{SERVICE} {MINIMUM}, {SERVICE} {MAXIMUM}]."
+        ),
+    }
+}
+
+/// The document: one element, and two shapes of it.
+#[derive(Serialize)]
+struct Document<T> {
+    errors: [T; 1],
+}
+
+#[derive(Serialize)]
+struct Ordinary<'a> {
+    request_id: &'static str,
+    code: &'static str,
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+    links: [(); 0],
+}
+
+#[derive(Serialize)]
+struct Unsupported<'a> {
+    code: &'static str,
+    title: &'static str,
+    description: &'a str,
+    max_version: String,
+    min_version: String,
+    links: [Help; 1],
+}
+
+#[derive(Serialize)]
+struct Help {
+    rel: &'static str,
+    href: &'static str,
+}
+
+/// 401 is the authentication middleware's, which has a form of its own.
+#[derive(Serialize)]
+struct Challenge {
+    error: ChallengeBody,
+}
+
+#[derive(Serialize)]
+struct ChallengeBody {
+    code: u16,
+    title: &'static str,
+    message: &'static str,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::error!(%status, error = ?self, "the request failed");
+        }
+        let detail = self.detail();
+        let body = match &self {
+            Self::Authentication { .. } if status == StatusCode::UNAUTHORIZED => json(&Challenge {
+                error: ChallengeBody {
+                    code: status.as_u16(),
+                    title: "Unauthorized",
+                    message: "The request you have made requires authentication.",
+                },
+            }),
+            Self::Version(VersionError::Unsupported(_)) => json(&Document {
+                errors: [Unsupported {
+                    code: "magnum.microversion-unsupported",
+                    title: "Requested microversion is unsupported",
+                    description: &detail,
+                    max_version: MAXIMUM.to_string(),
+                    min_version: MINIMUM.to_string(),
+                    links: [Help {
+                        rel: "help",
+                        href: "http://docs.openstack.org/api-guide/compute/microversions.html",
+                    }],
+                }],
+            }),
+            _ => json(&Document {
+                errors: [Ordinary {
+                    request_id: "",
+                    code: self.code(),
+                    status: status.as_u16(),
+                    title: self.title(status, &detail),
+                    detail: &detail,
+                    links: [],
+                }],
+            }),
+        };
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        match &self {
+            Self::Routing(_) => {
+                response.extensions_mut().insert(Unrouted);
+            }
+            Self::Version(VersionError::Service | VersionError::Value) | Self::NotAtVersion { .. } => {
+                response.extensions_mut().insert(Unrouted);
+            }
+            Self::Version(VersionError::Unsupported(asked)) => {
+                asked.tell(response.headers_mut());
+                debug_assert!(response.headers().contains_key(VERSION_HEADER));
+                response.extensions_mut().insert(Unrouted);
+            }
+            Self::Authentication { challenge: Some(challenge), .. } => {
+                if let Ok(value) = HeaderValue::from_str(challenge) {
+                    response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+                }
+            }
+            Self::TooMany(_) | Self::Store(StoreError::Unavailable(_)) => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl ApiError {
+    /// The detail up to its first full stop, wherever that is; for routing the reason phrase.
+    fn title<'a>(&self, status: StatusCode, detail: &'a str) -> &'a str {
+        match self {
+            // The original says nothing at all of a representation it does not have.
+            Self::Routing(StatusCode::NOT_ACCEPTABLE) => "",
+            Self::Routing(_) | Self::Version(_) | Self::NotAtVersion { .. } => {
+                status.canonical_reason().unwrap_or_default()
+            }
+            _ => detail.split('.').next().unwrap_or_default(),
+        }
+    }
+}
+
+/// Marks answers that upstream gives outside its controllers: they have no version headers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unrouted;
+
+fn json(document: &impl Serialize) -> Vec<u8> {
+    // Texts and numbers only: this can't fail, and an empty body is the right answer if it did.
+    serde_json::to_vec(document).unwrap_or_default()
+}

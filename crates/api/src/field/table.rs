@@ -1,0 +1,249 @@
+//! The fields of every body, in the order of the reference.
+
+use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
+use super::{BodySpec, FieldSpec, Kind};
+
+/// Any text of 1 to 255 characters.
+const TEXT: Kind = Kind::Text { min: 1, max: 255 };
+/// A number of nodes.
+const NODES: Kind = Kind::Integer { min: 0, max: i32::MAX };
+/// A number from one.
+const POSITIVE: Kind = Kind::Integer { min: 1, max: i32::MAX };
+
+/// Statuses of clusters and node groups.
+pub(crate) const STATUSES: &[&str] = &[
+    "CREATE_IN_PROGRESS",
+    "CREATE_FAILED",
+    "CREATE_COMPLETE",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_FAILED",
+    "UPDATE_COMPLETE",
+    "DELETE_IN_PROGRESS",
+    "DELETE_FAILED",
+    "DELETE_COMPLETE",
+    "RESUME_COMPLETE",
+    "RESUME_FAILED",
+    "RESTORE_COMPLETE",
+    "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_FAILED",
+    "ROLLBACK_COMPLETE",
+    "SNAPSHOT_COMPLETE",
+    "CHECK_COMPLETE",
+    "ADOPT_COMPLETE",
+];
+/// Outcomes of health checks.
+const HEALTH: &[&str] = &["HEALTHY", "UNHEALTHY", "UNKNOWN"];
+/// Orchestration engines: upstream's of all its releases.
+pub(crate) const COES: &[&str] = &["kubernetes", "swarm", "swarm-mode", "mesos", "dcos"];
+
+const fn field(name: &'static str, kind: Kind, about: &'static str) -> FieldSpec {
+    FieldSpec::new(name, kind, about)
+}
+
+const fn fixed(name: &'static str) -> FieldSpec {
+    FieldSpec::read_only(name)
+}
+
+/// `POST` and `PATCH /v1/clustertemplates`.
+pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
+    argument: "cluster_template",
+    fields: &[
+        field("uuid", Kind::Uuid, "Identity; made up when it is not given."),
+        field("name", TEXT, "Name, not unique; made up when it is not given."),
+        field("coe", Kind::Word(COES), "Container orchestration engine.").mandatory(),
+        field("image_id", TEXT, "Name or id of the image of the nodes.").mandatory(),
+        field("flavor_id", TEXT, "Name or id of the flavor of workers."),
+        field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
+        field("dns_nameserver", Kind::NameServers, "IPv4 addresses of name servers, separated by commas."),
+        field("keypair_id", TEXT, "Default key pair for the nodes."),
+        field("external_network_id", TEXT, "Name or id of the network that leads outside."),
+        field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
+        field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
+        field("network_driver", TEXT, "Network driver of the engine."),
+        field("apiserver_port", Kind::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
+        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
+        field("http_proxy", TEXT, "Proxy for HTTP."),
+        field("https_proxy", TEXT, "Proxy for HTTPS."),
+        field("no_proxy", TEXT, "Hosts reached without a proxy, separated by commas."),
+        field("volume_driver", TEXT, "Volume driver of the engine."),
+        field("registry_enabled", Kind::Boolean, "Whether clusters have a registry of their own.")
+            .or(Is(false))
+            .null_is_preset(),
+        field("labels", Kind::Dictionary, "Labels that clusters inherit.").or(Empty).null_is_preset(),
+        field("tls_disabled", Kind::Boolean, "Whether the engine's API is served without TLS.")
+            .or(Is(false))
+            .null_is_preset(),
+        field("public", Kind::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
+        field("server_type", Kind::Word(&["vm", "bm"]), "Kind of server.").or(Says("vm")),
+        field("insecure_registry", TEXT, "Registry to use without TLS."),
+        field("docker_storage_driver", TEXT, "Storage driver of the container engine."),
+        field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters.")
+            .or(Is(false))
+            .null_is_preset(),
+        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs.").or(Is(true)),
+        field("hidden", Kind::Boolean, "Whether it is kept out of lists and cluster creation.")
+            .or(Is(false))
+            .null_is_preset(),
+        field("tags", Kind::Text { min: 0, max: 255 }, "Words, separated by commas."),
+        field("driver", TEXT, "Name of the driver."),
+        fixed("links"),
+        fixed("project_id"),
+        fixed("user_id"),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// `POST` and `PATCH /v1/clusters`.
+pub(crate) const CLUSTER: BodySpec = BodySpec {
+    argument: "cluster",
+    fields: &[
+        FieldSpec::ignored("uuid", Kind::Uuid),
+        field("name", Kind::Name { max: 242 }, "Name, not unique; made up when it is not given."),
+        field("cluster_template_id", Kind::FreeText, "UUID, name or integer id of the template.").mandatory(),
+        field("keypair", TEXT, "Key pair for the nodes."),
+        field("node_count", NODES, "Number of workers; 0 from 1.10 on.").or(Count(1)).not_null(),
+        field("master_count", POSITIVE, "Number of masters, odd.").or(Count(1)).not_null(),
+        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("labels", Kind::Dictionary, "Labels; empty means the template's."),
+        field("merge_labels", Kind::Boolean, "Whether the labels are laid over the template's.")
+            .or(Is(false))
+            .null_is_preset(),
+        field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
+        field("flavor_id", TEXT, "Name or id of the flavor of workers."),
+        field("create_timeout", NODES, "Minutes that creation may take; 0 and null mean 60.").or(Count(60)),
+        field("discovery_url", Kind::FreeText, "Discovery URL of etcd."),
+        field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
+        field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
+        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs."),
+        field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters."),
+        FieldSpec::ignored("status", Kind::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", Kind::FreeText),
+        FieldSpec::ignored("health_status", Kind::Word(HEALTH)),
+        FieldSpec::ignored("health_status_reason", Kind::Dictionary),
+        FieldSpec::ignored("faults", Kind::Dictionary),
+        FieldSpec::ignored("labels_overridden", Kind::Dictionary),
+        FieldSpec::ignored("labels_added", Kind::Dictionary),
+        FieldSpec::ignored("labels_skipped", Kind::Dictionary),
+        fixed("links"),
+        fixed("stack_id"),
+        fixed("cluster_id"),
+        fixed("api_address"),
+        fixed("coe_version"),
+        fixed("container_version"),
+        fixed("node_addresses"),
+        fixed("master_addresses"),
+        fixed("project_id"),
+        fixed("user_id"),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// `POST /v1/clusters/{id}/actions/resize`.
+pub(crate) const RESIZE: BodySpec = BodySpec {
+    argument: "cluster_resize_req",
+    fields: &[
+        field("node_count", NODES, "New number of nodes; 0 from 1.10 on.").mandatory(),
+        field("nodes_to_remove", Kind::Texts, "Nodes to take out first: UUIDs, names or addresses."),
+        field("nodegroup", TEXT, "Node group to resize; the default workers when it is not given."),
+    ],
+};
+
+/// `POST /v1/clusters/{id}/actions/upgrade`.
+pub(crate) const UPGRADE: BodySpec = BodySpec {
+    argument: "cluster_upgrade_req",
+    fields: &[
+        field("cluster_template", TEXT, "UUID or name of the template to move to.").mandatory(),
+        field("max_batch_size", POSITIVE, "How many nodes may change at the same time.").or(Count(1)),
+        field("nodegroup", TEXT, "Node group to upgrade; the default workers when it is not given."),
+    ],
+};
+
+/// `POST` and `PATCH /v1/clusters/{id}/nodegroups`.
+pub(crate) const NODEGROUP: BodySpec = BodySpec {
+    argument: "nodegroup",
+    fields: &[
+        field("name", TEXT, "Name, unique in the cluster.").mandatory(),
+        field("node_count", NODES, "Number of nodes.").or(Count(1)).not_null(),
+        field("min_node_count", NODES, "Fewest nodes.").or(Count(0)).not_null(),
+        field("max_node_count", NODES, "Most nodes; null and 0: any number."),
+        field("role", TEXT, "`worker` or a word of one's own.").or(Says("worker")).null_is_preset(),
+        field("flavor_id", TEXT, "Name or id of the flavor; the cluster's when it is not given."),
+        field("image_id", TEXT, "Name or id of the image; the template's when it is not given."),
+        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("labels", Kind::Dictionary, "Labels; the cluster's when they are not given."),
+        field("merge_labels", Kind::Boolean, "Whether the labels are laid over the cluster's.")
+            .or(Is(false))
+            .null_is_preset(),
+        field("node_labels", Kind::Dictionary, "Labels of the nodes."),
+        field("node_taints", Kind::Taints, "Taints of the nodes."),
+        FieldSpec::ignored("id", Kind::Integer { min: 0, max: i32::MAX }),
+        FieldSpec::ignored("uuid", Kind::Uuid),
+        FieldSpec::ignored("cluster_id", Kind::Uuid),
+        FieldSpec::ignored("is_default", Kind::Boolean),
+        FieldSpec::ignored("status", Kind::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", Kind::FreeText),
+        FieldSpec::ignored("version", Kind::FreeText),
+        FieldSpec::ignored("labels_overridden", Kind::Dictionary),
+        FieldSpec::ignored("labels_added", Kind::Dictionary),
+        FieldSpec::ignored("labels_skipped", Kind::Dictionary),
+        fixed("links"),
+        fixed("project_id"),
+        fixed("stack_id"),
+        fixed("node_addresses"),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// `POST /v1/certificates`.
+pub(crate) const CERTIFICATE: BodySpec = BodySpec {
+    argument: "certificate",
+    fields: &[
+        field("cluster_uuid", Kind::FreeText, "UUID or name of the cluster.").mandatory(),
+        field("csr", Kind::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
+        field("ca_cert_type", Kind::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
+        FieldSpec::ignored("pem", Kind::FreeText),
+        fixed("links"),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// `POST` and `PATCH /v1/quotas`.
+pub(crate) const QUOTA: BodySpec = BodySpec {
+    argument: "quota",
+    fields: &[
+        field("project_id", TEXT, "The project it binds."),
+        field("resource", Kind::Word(&["Cluster"]), "What it limits.").or(Says("Cluster")).null_is_preset(),
+        field("hard_limit", NODES, "Greatest number.").or(Count(1)).not_null(),
+        FieldSpec::ignored("id", Kind::Integer { min: 0, max: i32::MAX }),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// `POST /v1/federations`.
+pub(crate) const FEDERATION: BodySpec = BodySpec {
+    argument: "federation",
+    fields: &[
+        field("name", Kind::Name { max: 242 }, "Name; made up when it is not given."),
+        field("hostcluster_id", Kind::FreeText, "UUID or name of the cluster that holds the control plane."),
+        field("member_ids", Kind::Texts, "UUIDs of the member clusters."),
+        field("properties", Kind::Dictionary, "Has to hold `dns-zone`."),
+        FieldSpec::ignored("uuid", Kind::Uuid),
+        FieldSpec::ignored("status", Kind::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", Kind::FreeText),
+        fixed("links"),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// `PATCH /v1/credentials/{id}`: nothing, or an empty object.
+pub(crate) const CREDENTIAL: BodySpec = BodySpec { argument: "credential", fields: &[] };
+
+/// `PATCH /v1/certificates/{id}`: nothing, or an empty object.
+pub(crate) const ROTATION: BodySpec = BodySpec { argument: "certificate", fields: &[] };

@@ -1,0 +1,32 @@
+//! Finds out who is asking, for everything but the discovery documents.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::ApiState;
+use crate::error::{ApiError, Result};
+
+/// What anybody may read. The suffix is upstream's.
+const PUBLIC: [&str; 6] = ["/", "/v1", "/v1.json", "/healthcheck", "/metrics", "/openapi.json"];
+
+pub(crate) async fn layer(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Result<Response> {
+    if PUBLIC.contains(&request.uri().path()) {
+        return Ok(next.run(request).await);
+    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let mut caller = state
+        .authenticator
+        .authenticate(request.headers(), peer)
+        .await
+        .map_err(|error| ApiError::Authentication { error, challenge: state.authenticator.challenge() })?;
+    caller.is_admin = state.policy.is_admin(&caller);
+    let span = tracing::Span::current();
+    span.record("user", &caller.user_id);
+    span.record("project", caller.project_id.as_deref());
+    request.extensions_mut().insert(Arc::new(caller));
+    Ok(next.run(request).await)
+}

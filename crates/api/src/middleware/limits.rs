@@ -1,0 +1,43 @@
+//! What is refused before anything else is looked at: size, and representations there are none of.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::ApiState;
+use crate::error::{ApiError, Result};
+
+pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Result<Response> {
+    let options = &state.options;
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > options.path_limit {
+        return Err(ApiError::PathTooLong { limit: options.path_limit });
+    }
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > options.body_limit) {
+        return Err(ApiError::TooLarge { limit: options.body_limit });
+    }
+    if uri.path().starts_with("/v1/") && !accepts(request.headers(), uri.path()) {
+        return Err(ApiError::Routing(StatusCode::NOT_ACCEPTABLE));
+    }
+    Ok(next.run(request).await)
+}
+
+/// Whether the client takes what the path has: JSON, and for events a stream as well.
+fn accepts(headers: &HeaderMap, path: &str) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    if values.peek().is_none() {
+        return true;
+    }
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let known = matches!(kind.as_str(), "" | "*/*" | "application/*" | "application/json")
+            || (kind == "text/event-stream" && path.ends_with("/events"));
+        known && !refused
+    })
+}

@@ -1,0 +1,48 @@
+//! Gives every request an id, tells it back, and puts it into the span that everything is logged in.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+use uuid::Uuid;
+
+const HEADER: HeaderName = HeaderName::from_static("x-openstack-request-id");
+const PREFIX: &str = "req-";
+
+/// The id of a request: `req-` and a UUID.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The id, unless there is none.
+    pub(crate) fn to_option(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| self.0.to_string())
+    }
+}
+
+/// The id under which the sender, another service perhaps, knows the whole matter.
+fn global_id(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(HEADER)?.to_str().ok()?;
+    let uuid = text.strip_prefix(PREFIX)?;
+    (uuid.len() == 36 && Uuid::try_parse(uuid).is_ok()).then_some(text)
+}
+
+pub(crate) async fn layer(mut request: Request, next: Next) -> Response {
+    let id: Arc<str> = format!("{PREFIX}{}", Uuid::new_v4()).into();
+    let span = tracing::info_span!(
+        "request",
+        id = &*id,
+        global_id = global_id(request.headers()),
+        user = tracing::field::Empty,
+        project = tracing::field::Empty
+    );
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let mut response = next.run(request).instrument(span).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}

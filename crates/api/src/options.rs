@@ -1,0 +1,75 @@
+//! Settings of the API.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use magnum_certs::SigningRules;
+
+use crate::link::LinkOptions;
+
+/// Settings, with upstream's names and defaults where it has them.
+#[derive(Debug, Clone)]
+pub struct ApiOptions {
+    /// `[api] max_limit`: most items of a page. Default 1000.
+    pub max_limit: u64,
+    /// `[oslo_middleware] max_request_body_size`, in bytes. Default 114688.
+    pub body_limit: usize,
+    /// Longest path with query, in bytes. Default 8192.
+    pub path_limit: usize,
+    /// How links are made.
+    pub links: LinkOptions,
+    /// `[cors] allowed_origin`; empty: none, and no CORS headers. Default empty.
+    pub cors_origins: Vec<String>,
+    /// Whether `/metrics` answers others than this machine. Default no.
+    pub public_metrics: bool,
+    /// `[quotas] max_clusters_per_project`, for projects without a quota. Default 20.
+    pub max_clusters_per_project: i32,
+    /// `[DEFAULT] service_down_time`: how old the last heartbeat of a conductor that is up may be. Default 180 s.
+    pub service_down_time: Duration,
+    /// `[cinder] default_boot_volume_size`, in GB; 0: nodes boot from the flavor's disk. Default 0.
+    pub default_boot_volume_size: i64,
+    /// `[drivers] default_driver`, for templates that name none. Default none.
+    pub default_driver: Option<String>,
+    /// `[cluster_template] <coe>_allowed_network_drivers` and `<coe>_default_network_driver`, by COE. What is not
+    /// here has the default of the table in `rules::coe`.
+    pub network_drivers: BTreeMap<String, NetworkDrivers>,
+    /// Group `[x509]`.
+    pub signing: SigningRules,
+    /// Event streams a project may hold open at the same time. Default 32.
+    pub streams_per_project: usize,
+    /// How long the database may take to answer `/healthcheck`. Default 2 s.
+    pub health_timeout: Duration,
+    /// How long a cluster may take to come up when the request does not say (`create_timeout` null or 0). Default 60 min.
+    pub create_timeout: Duration,
+}
+
+/// What an operator says about the network drivers of one COE. `None` leaves the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkDrivers {
+    /// Those that templates may name; the word `all` allows all that are supported.
+    pub allowed: Option<Vec<String>>,
+    /// What a template gets that names none.
+    pub preset: Option<String>,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            max_limit: 1000,
+            body_limit: 112 * 1024,
+            path_limit: 8 * 1024,
+            links: LinkOptions::default(),
+            cors_origins: Vec::new(),
+            public_metrics: false,
+            max_clusters_per_project: 20,
+            service_down_time: Duration::from_secs(180),
+            default_boot_volume_size: 0,
+            default_driver: None,
+            network_drivers: BTreeMap::new(),
+            signing: SigningRules::default(),
+            streams_per_project: 32,
+            health_timeout: Duration::from_secs(2),
+            create_timeout: Duration::from_secs(60 * 60),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `/v1/clusters/{cluster_ident}/actions`: resize and upgrade.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use magnum_domain::operation::Arguments;
+use magnum_domain::{Cluster, ClusterStatus, Node, Nodegroup, OperationKind};
+use magnum_store::{Change, Ident, NodegroupChange};
+use uuid::Uuid;
+
+use super::cluster_create::NO_ZERO_NODES;
+use super::{
+    Api, DryRunQuery, Segments, find_cluster, is_changeable, nameable, operation, status_message, template_of,
+    wrong_status,
+};
+use crate::ApiState;
+use crate::body::Json;
+use crate::context::Context;
+use crate::dry_run::Imagined;
+use crate::error::{ApiError, Result};
+use crate::field::schema::{ResizeBody, UpgradeBody};
+use crate::field::{self, table};
+use crate::microversion::{ACTIONS, UPGRADE, ZERO_NODES};
+use crate::query::Query;
+use crate::rules;
+use crate::view::plan::PlanView;
+use crate::view::{Accepted, answer};
+
+/// What upstream calls the check of an upgrade's status.
+const UPGRADING: &str = "Upgrading a cluster";
+
+/// Changes the size of one node group; from 1.7 on.
+#[utoipa::path(post, path = "/v1/clusters/{cluster_ident}/actions/resize", tag = "clusters", request_body = ResizeBody,
+    params(("cluster_ident" = String, Path, description = "UUID or name"), DryRunQuery),
+    responses((status = 202, body = Accepted), (status = 200, body = PlanView, description = "Dry run")))]
+pub(crate) async fn resize(
+    State(api): Api,
+    context: Context,
+    Segments(ident): Segments<String>,
+    query: Query,
+    body: Json,
+) -> Result<Response> {
+    context.since(ACTIONS, "resize")?;
+    let is_dry = query.only(&["dry_run"])?.boolean("dry_run")?;
+    let body = field::read(&table::RESIZE, &body.required(table::RESIZE.argument)?)?;
+    let cluster = find_cluster(&api, &context.own()?, &ident).await?;
+    context.may_with("cluster:resize", &cluster.project_id, &cluster.user_id)?;
+    let group = group(&api, &cluster, body.text("nodegroup").as_deref()).await?;
+    let count = body.integer("node_count").unwrap_or_default();
+    let remove = body.texts("nodes_to_remove");
+    if count == 0 && context.version < ZERO_NODES {
+        return Err(ApiError::invalid(NO_ZERO_NODES));
+    }
+    let template = template_of(&api, &cluster).await?;
+    if group.is_master() {
+        masters(&api, &template, &cluster, count)?;
+    } else {
+        rules::nodegroup::resize(&group, count)?;
+    }
+    let nodes = api.store.nodes(cluster.uuid).await?;
+    known_nodes(&nodes, &group, &remove)?;
+    if is_dry {
+        let mut nodegroups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+        nodegroups.iter_mut().filter(|other| other.uuid == group.uuid).for_each(|group| group.node_count = count);
+        let resources = api.store.resources(cluster.uuid).await?;
+        let imagined = Imagined { cluster, template, nodegroups, nodes, resources, remove };
+        let plan = api.planner.plan(&imagined.snapshot()).await?;
+        return answer(StatusCode::OK, &PlanView::new(&plan));
+    }
+    let arguments = Arguments {
+        nodegroup: Some(group.uuid),
+        previous_node_count: Some(group.node_count),
+        node_count: Some(count),
+        nodes_to_remove: remove,
+        ..Arguments::default()
+    };
+    let resized = NodegroupChange { node_count: Some(count), ..in_progress() };
+    let change = Change {
+        cluster_status: Some(ClusterStatus::UpdateInProgress),
+        nodegroups: vec![(group.uuid, resized)],
+        new_nodegroup: None,
+    };
+    let resize = operation(&api, &context, &cluster, OperationKind::Resize, arguments);
+    api.store.request_operation(resize, &is_changeable, change).await?;
+    Accepted::response(cluster.uuid)
+}
+
+fn in_progress() -> NodegroupChange {
+    NodegroupChange {
+        status: Some(ClusterStatus::UpdateInProgress),
+        status_reason: Some(None),
+        ..NodegroupChange::default()
+    }
+}
+
+/// A group of a cluster by UUID, name or database key; the default workers when none is named.
+async fn group(api: &ApiState, cluster: &Cluster, ident: Option<&str>) -> Result<Nodegroup> {
+    if let Some(ident) = ident {
+        nameable("Nodegroup", ident)?;
+        return Ok(api.store.get_nodegroup(cluster.uuid, &Ident::parse_with_id(ident)).await?);
+    }
+    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    groups
+        .into_iter()
+        .find(|group| group.is_default && !group.is_master())
+        .ok_or_else(|| ApiError::conflict("The cluster has no default group of workers. Name a nodegroup."))
+}
+
+fn masters(api: &ApiState, template: &magnum_domain::ClusterTemplate, cluster: &Cluster, count: i32) -> Result<()> {
+    if !api.planner.resizes_masters(template) {
+        return Err(ApiError::invalid("Resizing the master nodegroup is not supported by this driver."));
+    }
+    if count % 2 == 0 {
+        return Err(ApiError::invalid(format!(
+            "master nodegroup size of {count} is invalid, size cannot be an even number."
+        )));
+    }
+    if count > 1 && !cluster.master_lb_enabled {
+        return Err(ApiError::invalid("master_count must be 1 when master_lb_enabled is False"));
+    }
+    Ok(())
+}
+
+/// A node to be removed that is none would be passed over in silence, and another one taken out. Drivers that keep no
+/// nodes here know the names themselves.
+fn known_nodes(nodes: &[Node], group: &Nodegroup, remove: &[String]) -> Result<()> {
+    let is_node = |name: &String| {
+        nodes.iter().filter(|node| node.nodegroup_uuid == group.uuid).any(|node| {
+            node.name == *name
+                || node.address.as_ref() == Some(name)
+                || Uuid::try_parse(name).is_ok_and(|uuid| uuid == node.uuid)
+        })
+    };
+    match remove.iter().find(|name| !is_node(name)) {
+        Some(unknown) if !nodes.is_empty() => Err(ApiError::invalid(format!(
+            "Node {unknown} of nodes_to_remove could not be found in nodegroup {}. Name it by UUID, name or address.",
+            group.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Moves a cluster to another template; from 1.8 on.
+#[utoipa::path(post, path = "/v1/clusters/{cluster_ident}/actions/upgrade", tag = "clusters",
+    params(("cluster_ident" = String, Path, description = "UUID or name")), request_body = UpgradeBody,
+    responses((status = 202, body = Accepted)))]
+pub(crate) async fn upgrade(
+    State(api): Api,
+    context: Context,
+    Segments(ident): Segments<String>,
+    query: Query,
+    body: Json,
+) -> Result<Response> {
+    context.since(ACTIONS, "upgrade")?;
+    query.only(&[])?;
+    let body = field::read(&table::UPGRADE, &body.required(table::UPGRADE.argument)?)?;
+    if context.version < UPGRADE {
+        return Err(ApiError::invalid("Cluster upgrade is not supported in the provided microversion."));
+    }
+    let scope = context.scope("cluster:upgrade_all_projects")?;
+    let cluster = find_cluster(&api, &scope, &ident).await?;
+    context.may_with("cluster:upgrade", &cluster.project_id, &cluster.user_id)?;
+    let wanted = body.text("cluster_template").unwrap_or_default();
+    nameable("ClusterTemplate", &wanted)?;
+    let visibility = context.usable_templates();
+    let target = api.store.get_template(&visibility, &Ident::parse(&wanted)).await?;
+    let current = template_of(&api, &cluster).await?;
+    let group = group(&api, &cluster, body.text("nodegroup").as_deref()).await?;
+    if !group.is_default && target.uuid != current.uuid {
+        return Err(ApiError::conflict(format!(
+            "Cluster Template is not valid for upgrade: Nodegroup {} can be upgraded only to match cluster's template ({}).",
+            group.name,
+            current.name.as_deref().unwrap_or(&cluster.cluster_template_id)
+        )));
+    }
+    if !cluster.status.is_settled() {
+        return Err(status_message(UPGRADING, &cluster.status));
+    }
+    if !api.planner.supports(&current, OperationKind::Upgrade) {
+        return Err(ApiError::invalid("'upgrade_cluster' is not supported by this driver."));
+    }
+    let arguments = Arguments {
+        nodegroup: Some(group.uuid),
+        cluster_template: Some(target.uuid),
+        max_batch_size: Some(body.integer("max_batch_size").unwrap_or(1)),
+        ..Arguments::default()
+    };
+    let change = Change {
+        cluster_status: Some(ClusterStatus::UpdateInProgress),
+        nodegroups: vec![(group.uuid, in_progress())],
+        new_nodegroup: None,
+    };
+    let upgrade = operation(&api, &context, &cluster, OperationKind::Upgrade, arguments);
+    api.store.request_operation(upgrade, &ClusterStatus::is_settled, change).await.map_err(wrong_status(UPGRADING))?;
+    Accepted::response(cluster.uuid)
+}

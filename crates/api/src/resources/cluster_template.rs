@@ -1,0 +1,283 @@
+//! `/v1/clustertemplates`.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use magnum_domain::ClusterTemplate;
+use magnum_store::{Ident, Visibility};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Api, PageQuery, Segments, nameable};
+use crate::ApiState;
+use crate::body::Json;
+use crate::context::Context;
+use crate::error::{ApiError, Result};
+use crate::field::read::{as_dictionary, as_integer, preset};
+use crate::field::schema::ClusterTemplateBody;
+use crate::field::{self, table};
+use crate::page::{self, Marker};
+use crate::patch::{Patch, Rules};
+use crate::query::Query;
+use crate::rules;
+use crate::view::answer;
+use crate::view::cluster_template::{TemplateList, TemplateView};
+
+/// What a patch may touch (§4.3 of the reference).
+const PATCH: Rules = Rules {
+    fields: &table::CLUSTER_TEMPLATE,
+    internal: &[],
+    mandatory: &[
+        "coe",
+        "image_id",
+        "network_driver",
+        "external_network_id",
+        "tls_disabled",
+        "public",
+        "server_type",
+        "registry_enabled",
+        "cluster_distro",
+        "hidden",
+    ],
+};
+
+/// Lists cluster templates: the project's own and public ones, to administrators all.
+#[utoipa::path(get, path = "/v1/clustertemplates", tag = "cluster templates", params(PageQuery),
+    responses((status = 200, body = TemplateList)))]
+pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Result<Response> {
+    context.may("clustertemplate:get_all")?;
+    let visibility = context.templates("clustertemplate:get_all_all_projects")?;
+    page_of(&api, &context, query, &visibility, "/v1/clustertemplates").await
+}
+
+/// The same as the plain list, which has everything already.
+#[utoipa::path(get, path = "/v1/clustertemplates/detail", tag = "cluster templates", params(PageQuery),
+    responses((status = 200, body = TemplateList)))]
+pub(crate) async fn detail(State(api): Api, context: Context, query: Query) -> Result<Response> {
+    context.may("clustertemplate:detail")?;
+    let visibility = context.templates("clustertemplate:detail_all_projects")?;
+    page_of(&api, &context, query, &visibility, "/v1/clustertemplates/detail").await
+}
+
+async fn page_of(
+    api: &ApiState,
+    context: &Context,
+    query: Query,
+    visibility: &Visibility,
+    path: &str,
+) -> Result<Response> {
+    let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
+    let templates = api.store.list_templates(visibility, &page).await?;
+    let last = templates.last().map(|template| template.uuid.to_string());
+    answer(
+        StatusCode::OK,
+        &TemplateList {
+            clustertemplates: templates.iter().map(|template| TemplateView::new(template, &context.base)).collect(),
+            next: page::next(&context.base, path, &page, templates.len(), last),
+        },
+    )
+}
+
+async fn find(api: &ApiState, visibility: &Visibility, ident: &str) -> Result<ClusterTemplate> {
+    nameable("ClusterTemplate", ident)?;
+    Ok(api.store.get_template(visibility, &Ident::parse(ident)).await?)
+}
+
+/// Shows a cluster template.
+#[utoipa::path(get, path = "/v1/clustertemplates/{clustertemplate_ident}", tag = "cluster templates",
+    params(("clustertemplate_ident" = String, Path, description = "UUID or name")),
+    responses((status = 200, body = TemplateView)))]
+pub(crate) async fn show(
+    State(api): Api,
+    context: Context,
+    Segments(ident): Segments<String>,
+    query: Query,
+) -> Result<Response> {
+    query.only(&[])?;
+    let visibility = context.templates("clustertemplate:get_one_all_projects")?;
+    let template = find(&api, &visibility, &ident).await?;
+    if !template.public {
+        context.may_with("clustertemplate:get", &template.project_id, &template.user_id)?;
+    }
+    answer(StatusCode::OK, &TemplateView::new(&template, &context.base))
+}
+
+/// Makes a cluster template.
+#[utoipa::path(post, path = "/v1/clustertemplates", tag = "cluster templates", request_body = ClusterTemplateBody,
+    responses((status = 201, body = TemplateView)))]
+pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
+    query.only(&[])?;
+    let spec = &table::CLUSTER_TEMPLATE;
+    let body = field::read(spec, &body.required(spec.argument)?)?;
+    context.may("clustertemplate:create")?;
+    if body.has("server_type") && body.text("server_type").is_none() {
+        return Err(ApiError::invalid("Server type None is not supported, expecting a vm/bm/unspecified server type."));
+    }
+    let mut template = ClusterTemplate {
+        uuid: Uuid::new_v4(),
+        project_id: context.project()?.to_owned(),
+        user_id: context.caller.user_id.clone(),
+        ..blank()
+    };
+    for field in spec.fields {
+        let value = body.value(field.name).cloned().unwrap_or_else(|| preset(field.preset));
+        assign(&mut template, field.name, &value);
+    }
+    if let Some(uuid) = body.text("uuid").and_then(|text| Uuid::try_parse(&text).ok()) {
+        template.uuid = uuid;
+    }
+    template.name.get_or_insert_with(|| crate::name::generate("template"));
+    if template.public || template.hidden {
+        may_publish(&context)?;
+    }
+    rules::cluster_template::create(&api, &context.caller, &mut template).await?;
+    let template = api.store.create_template(&template).await?;
+    let mut response = answer(StatusCode::CREATED, &TemplateView::new(&template, &context.base))?;
+    let location = context.base.join(&format!("/v1/clustertemplates/{}", template.uuid));
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn may_publish(context: &Context) -> Result<()> {
+    context.may("clustertemplate:publish").map_err(|_| {
+        ApiError::Forbidden("Not authorized to set public or hidden flag for cluster template.".to_owned())
+    })
+}
+
+/// Changes a cluster template.
+#[utoipa::path(patch, path = "/v1/clustertemplates/{clustertemplate_ident}", tag = "cluster templates",
+    params(("clustertemplate_ident" = String, Path, description = "UUID or name")),
+    request_body = Vec<crate::openapi::PatchItem>, responses((status = 200, body = TemplateView)))]
+pub(crate) async fn update(
+    State(api): Api,
+    context: Context,
+    Segments(ident): Segments<String>,
+    query: Query,
+    body: Json,
+) -> Result<Response> {
+    query.only(&[])?;
+    let patch = Patch::read(body.optional(), &PATCH)?;
+    let visibility = context.templates("clustertemplate:update_all_projects")?;
+    let before = find(&api, &visibility, &ident).await?;
+    context.may_with("clustertemplate:update", &before.project_id, &before.user_id)?;
+    let mut after = before.clone();
+    for (name, value) in patch.apply(&stored(&before, &context)?, &PATCH)? {
+        assign(&mut after, &name, &value);
+    }
+    if (after.public, after.hidden) != (before.public, before.hidden) {
+        may_publish(&context)?;
+    }
+    rules::cluster_template::update(&api, &context.caller, &mut after).await?;
+    let template = api.store.update_template(&before, &after).await?;
+    answer(StatusCode::OK, &TemplateView::new(&template, &context.base))
+}
+
+/// A template as a patch sees it: as it is shown.
+fn stored(template: &ClusterTemplate, context: &Context) -> Result<Map<String, Value>> {
+    match serde_json::to_value(TemplateView::new(template, &context.base)) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(ApiError::Internal("a template is no JSON object".to_owned())),
+    }
+}
+
+/// Deletes a cluster template that no cluster uses.
+#[utoipa::path(delete, path = "/v1/clustertemplates/{clustertemplate_ident}", tag = "cluster templates",
+    params(("clustertemplate_ident" = String, Path, description = "UUID or name")),
+    responses((status = 204)))]
+pub(crate) async fn delete(
+    State(api): Api,
+    context: Context,
+    Segments(ident): Segments<String>,
+    query: Query,
+) -> Result<Response> {
+    query.only(&[])?;
+    let visibility = context.templates("clustertemplate:delete_all_projects")?;
+    let template = find(&api, &visibility, &ident).await?;
+    context.may_with("clustertemplate:delete", &template.project_id, &template.user_id)?;
+    api.store.delete_template(template.uuid).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// A template without anything.
+fn blank() -> ClusterTemplate {
+    ClusterTemplate {
+        id: 0,
+        uuid: Uuid::nil(),
+        name: None,
+        project_id: String::new(),
+        user_id: String::new(),
+        coe: String::new(),
+        image_id: None,
+        flavor_id: None,
+        master_flavor_id: None,
+        keypair_id: None,
+        external_network_id: None,
+        fixed_network: None,
+        fixed_subnet: None,
+        network_driver: None,
+        volume_driver: None,
+        dns_nameserver: None,
+        apiserver_port: None,
+        docker_volume_size: None,
+        docker_storage_driver: None,
+        cluster_distro: None,
+        http_proxy: None,
+        https_proxy: None,
+        no_proxy: None,
+        registry_enabled: false,
+        labels: magnum_domain::Labels::new(),
+        tls_disabled: false,
+        public: false,
+        server_type: String::new(),
+        insecure_registry: None,
+        master_lb_enabled: false,
+        floating_ip_enabled: None,
+        hidden: false,
+        tags: None,
+        driver: None,
+        created_at: None,
+        updated_at: None,
+    }
+}
+
+/// Puts a value that was read by the table into its place.
+fn assign(template: &mut ClusterTemplate, name: &str, value: &Value) {
+    let text = || value.as_str().map(str::to_owned);
+    let flag = || value.as_bool().unwrap_or(false);
+    match name {
+        "name" => template.name = text(),
+        "coe" => template.coe = text().unwrap_or_default(),
+        "image_id" => template.image_id = text(),
+        "flavor_id" => template.flavor_id = text(),
+        "master_flavor_id" => template.master_flavor_id = text(),
+        "dns_nameserver" => template.dns_nameserver = text(),
+        "keypair_id" => template.keypair_id = text(),
+        "external_network_id" => template.external_network_id = text(),
+        "fixed_network" => template.fixed_network = text(),
+        "fixed_subnet" => template.fixed_subnet = text(),
+        "network_driver" => template.network_driver = text(),
+        "volume_driver" => template.volume_driver = text(),
+        "apiserver_port" => template.apiserver_port = as_integer(value),
+        "docker_volume_size" => template.docker_volume_size = as_integer(value),
+        "docker_storage_driver" => template.docker_storage_driver = text(),
+        "cluster_distro" => template.cluster_distro = text(),
+        "http_proxy" => template.http_proxy = text(),
+        "https_proxy" => template.https_proxy = text(),
+        "no_proxy" => template.no_proxy = text(),
+        "registry_enabled" => template.registry_enabled = flag(),
+        "labels" => template.labels = as_dictionary(value).unwrap_or_default(),
+        "tls_disabled" => template.tls_disabled = flag(),
+        "public" => template.public = flag(),
+        "server_type" => template.server_type = text().unwrap_or_default(),
+        "insecure_registry" => template.insecure_registry = text(),
+        "master_lb_enabled" => template.master_lb_enabled = flag(),
+        "floating_ip_enabled" => template.floating_ip_enabled = value.as_bool(),
+        "hidden" => template.hidden = flag(),
+        "tags" => template.tags = text(),
+        "driver" => template.driver = text(),
+        // The server's own: never assigned from outside.
+        _ => {}
+    }
+}

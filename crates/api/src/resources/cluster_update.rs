@@ -1,0 +1,168 @@
+//! `PATCH /v1/clusters/{cluster_ident}`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use magnum_domain::operation::Arguments;
+use magnum_domain::{Cluster, ClusterStatus, HealthStatus, Nodegroup, OperationKind};
+use magnum_store::{Change, NodegroupChange};
+use serde_json::{Map, Value};
+
+use super::cluster_create::NO_ZERO_NODES;
+use super::{Api, DryRunQuery, Segments, find_cluster, is_changeable, operation, template_of};
+use crate::ApiState;
+use crate::body::Json;
+use crate::context::Context;
+use crate::dry_run::Imagined;
+use crate::error::{ApiError, Result};
+use crate::field::read::{as_dictionary, as_integer};
+use crate::field::table;
+use crate::microversion::{ROLLBACK, ZERO_NODES};
+use crate::patch::{Patch, Rules};
+use crate::query::Query;
+use crate::view::cluster::FullCluster;
+use crate::view::plan::PlanView;
+use crate::view::{Accepted, answer};
+
+/// What a patch may touch (§5.3 of the reference).
+const PATCH: Rules = Rules {
+    fields: &table::CLUSTER,
+    internal: &[
+        "api_address",
+        "node_addresses",
+        "master_addresses",
+        "stack_id",
+        "cluster_id",
+        "ca_cert_ref",
+        "magnum_cert_ref",
+        "etcd_ca_cert_ref",
+        "front_proxy_ca_cert_ref",
+        "trust_id",
+        "trustee_user_name",
+        "trustee_password",
+        "trustee_user_id",
+    ],
+    mandatory: &["cluster_template_id", "health_status"],
+};
+/// What may really change.
+const CHANGEABLE: [&str; 3] = ["node_count", "health_status", "health_status_reason"];
+
+/// Changes the size of the default group of workers, or what is known of the cluster's health.
+#[utoipa::path(patch, path = "/v1/clusters/{cluster_ident}", tag = "clusters",
+    params(("cluster_ident" = String, Path, description = "UUID or name"),
+           ("rollback" = Option<bool>, Query, description = "Whether a failed update goes back; from 1.3 on"),
+           DryRunQuery),
+    request_body = Vec<crate::openapi::PatchItem>,
+    responses((status = 202, body = Accepted), (status = 200, body = PlanView, description = "Dry run")))]
+pub(crate) async fn update(
+    State(api): Api,
+    context: Context,
+    Segments(ident): Segments<String>,
+    query: Query,
+    body: Json,
+) -> Result<Response> {
+    let known: &[&str] = if context.version < ROLLBACK { &["dry_run"] } else { &["dry_run", "rollback"] };
+    let query = query.only(known)?;
+    let (is_dry, rollback) = (query.boolean("dry_run")?, query.boolean("rollback")?);
+    let patch = Patch::read(body.optional(), &PATCH)?;
+    let scope = context.scope("cluster:update_all_projects")?;
+    let cluster = find_cluster(&api, &scope, &ident).await?;
+    context.may_with("cluster:update", &cluster.project_id, &cluster.user_id)?;
+    context.may("cluster:update_health_status")?;
+    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    let differs = patch.apply(&stored(&cluster, &groups, &context)?, &PATCH)?;
+    let refused: Vec<&str> = differs.keys().map(String::as_str).filter(|name| !CHANGEABLE.contains(name)).collect();
+    if !refused.is_empty() {
+        return Err(ApiError::invalid(format!("cannot change cluster property(ies) {}.", refused.join(", "))));
+    }
+    let count = differs.get("node_count").and_then(as_integer);
+    if count == Some(0) && context.version < ZERO_NODES {
+        return Err(ApiError::invalid(NO_ZERO_NODES));
+    }
+    if is_dry {
+        return plan(&api, cluster, groups, count).await;
+    }
+    if let Some(count) = count {
+        resize(&api, &context, &cluster, &groups, count, rollback).await?;
+    }
+    if differs.contains_key("health_status") || differs.contains_key("health_status_reason") {
+        let status =
+            differs.get("health_status").and_then(Value::as_str).map(|word| HealthStatus::from(word.to_owned()));
+        let status = status.or(cluster.health_status).unwrap_or(HealthStatus::Unknown);
+        let reason =
+            differs.get("health_status_reason").and_then(as_dictionary).unwrap_or(cluster.health_status_reason);
+        api.store.update_health(cluster.uuid, &status, &reason).await?;
+    }
+    Accepted::response(cluster.uuid)
+}
+
+/// The group that `node_count` is about.
+fn default_workers(groups: &[Nodegroup]) -> Result<&Nodegroup> {
+    groups
+        .iter()
+        .find(|group| group.is_default && !group.is_master())
+        .ok_or_else(|| ApiError::conflict("The cluster has no default group of workers to resize."))
+}
+
+/// A cluster as a patch sees it: as it is shown, with the size of the one group that a patch can change.
+fn stored(cluster: &Cluster, groups: &[Nodegroup], context: &Context) -> Result<Map<String, Value>> {
+    let all: Vec<&Nodegroup> = groups.iter().collect();
+    let view = FullCluster::new(cluster, &all, None, &context.base, context.version);
+    let Ok(Value::Object(mut members)) = serde_json::to_value(view) else {
+        return Err(ApiError::Internal("a cluster is no JSON object".to_owned()));
+    };
+    if let Ok(workers) = default_workers(groups) {
+        members.insert("node_count".to_owned(), workers.node_count.into());
+    }
+    Ok(members)
+}
+
+async fn resize(
+    api: &ApiState,
+    context: &Context,
+    cluster: &Cluster,
+    groups: &[Nodegroup],
+    count: i32,
+    rollback: bool,
+) -> Result<()> {
+    let group = default_workers(groups)?;
+    let arguments = Arguments {
+        nodegroup: Some(group.uuid),
+        previous_node_count: Some(group.node_count),
+        node_count: Some(count),
+        rollback,
+        ..Arguments::default()
+    };
+    let resized = NodegroupChange {
+        status: Some(ClusterStatus::UpdateInProgress),
+        status_reason: Some(None),
+        node_count: Some(count),
+        ..NodegroupChange::default()
+    };
+    let change = Change {
+        cluster_status: Some(ClusterStatus::UpdateInProgress),
+        nodegroups: vec![(group.uuid, resized)],
+        new_nodegroup: None,
+    };
+    let update = operation(api, context, cluster, OperationKind::Update, arguments);
+    api.store.request_operation(update, &is_changeable, change).await?;
+    Ok(())
+}
+
+async fn plan(
+    api: &ApiState,
+    cluster: Cluster,
+    mut nodegroups: Vec<Nodegroup>,
+    count: Option<i32>,
+) -> Result<Response> {
+    if let Some(count) = count {
+        let uuid = default_workers(&nodegroups)?.uuid;
+        nodegroups.iter_mut().filter(|group| group.uuid == uuid).for_each(|group| group.node_count = count);
+    }
+    let template = template_of(api, &cluster).await?;
+    let nodes = api.store.nodes(cluster.uuid).await?;
+    let resources = api.store.resources(cluster.uuid).await?;
+    let imagined = Imagined { cluster, template, nodegroups, nodes, resources, remove: Vec::new() };
+    let plan = api.planner.plan(&imagined.snapshot()).await?;
+    answer(StatusCode::OK, &PlanView::new(&plan))
+}

@@ -1,0 +1,80 @@
+//! Discovery documents, health, metrics, and the document of the API itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use crate::ApiState;
+use crate::error::{ApiError, Result};
+use crate::link::BaseUrl;
+use crate::view::answer;
+use crate::view::version::{Root, V1};
+
+/// The versions of the API.
+#[utoipa::path(get, path = "/", tag = "discovery", security(()), responses((status = 200, body = Root)))]
+pub(crate) async fn root(State(api): Api, headers: HeaderMap) -> Result<Response> {
+    answer(StatusCode::OK, &Root::new(&BaseUrl::of(&headers, &api.options.links)))
+}
+
+/// The resources of version 1.
+#[utoipa::path(get, path = "/v1", tag = "discovery", security(()), responses((status = 200, body = V1)))]
+pub(crate) async fn v1(State(api): Api, headers: HeaderMap) -> Result<Response> {
+    answer(StatusCode::OK, &V1::new(&BaseUrl::of(&headers, &api.options.links)))
+}
+
+/// Whether the service can serve: 200 `OK`, or 503 with the reason.
+#[utoipa::path(get, path = "/healthcheck", tag = "operation", security(()), responses(
+    (status = 200, body = str, content_type = "text/plain"), (status = 503, body = str, content_type = "text/plain")))]
+pub(crate) async fn healthcheck(State(api): Api) -> Response {
+    let limit = api.options.health_timeout;
+    match tokio::time::timeout(limit, api.store.ping()).await {
+        Ok(Ok(())) => (StatusCode::OK, "OK").into_response(),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the health check found no database");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+        }
+        Err(_) => {
+            let reason = format!("the database has not answered within {} s\n", limit.as_secs_f64());
+            (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+        }
+    }
+}
+
+/// The other end of the connection, where there is one.
+pub(crate) struct Peer(Option<SocketAddr>);
+
+impl FromRequestParts<Arc<ApiState>> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ApiState>) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)))
+    }
+}
+
+/// What is counted, as Prometheus reads it. For this machine only, unless it is opened.
+#[utoipa::path(get, path = "/metrics", tag = "operation", security(()), responses(
+    (status = 200, body = str, content_type = "application/openmetrics-text"), (status = 403)))]
+pub(crate) async fn metrics(State(api): Api, Peer(peer): Peer, headers: HeaderMap) -> Result<Response> {
+    // A proxy on this machine speaks for others.
+    let is_proxied = ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
+    let is_near = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) && !is_proxied;
+    if !is_near && !api.options.public_metrics {
+        return Err(ApiError::Forbidden("Metrics are shown to this machine only.".to_owned()));
+    }
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &api.registry)
+        .map_err(|error| ApiError::Internal(error.to_string()))?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "discovery", security(()), responses((status = 200, body = Object)))]
+pub(crate) async fn openapi() -> Result<Response> {
+    answer(StatusCode::OK, crate::openapi::document())
+}

@@ -1,0 +1,143 @@
+//! All routes, and what every request goes through.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderName, Method, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::MethodRouter;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Result};
+use crate::middleware::{access_log, authentication, limits, metrics, microversion, normalize, panic, request_id};
+use crate::openapi::Head;
+use crate::resources::{
+    certificate, cluster, cluster_action, cluster_create, cluster_template, cluster_update, credential, event,
+    federation, mservice, node, nodegroup, nodegroup_write, operation, quota, root, stats,
+};
+use crate::{ApiOptions, ApiState};
+
+/// The API as a service. Paths that are not its own are read as if `/v1` stood before them, so whoever mounts other
+/// things beside it nests those and takes this as the fallback.
+#[must_use]
+pub fn router(state: ApiState) -> Router {
+    let state = Arc::new(state);
+    let (documented, _) = documented().split_for_parts();
+    let layers = ServiceBuilder::new()
+        .layer(from_fn(request_id::layer))
+        .layer(from_fn(access_log::layer))
+        .layer(from_fn_with_state(Arc::clone(&state), metrics::layer))
+        .layer(CatchPanicLayer::custom(panic::answer))
+        .option_layer(cors(&state.options))
+        .layer(from_fn_with_state(Arc::clone(&state), limits::layer))
+        .layer(from_fn_with_state(Arc::clone(&state), authentication::layer))
+        .layer(from_fn(microversion::layer));
+    let routes = with_oddities(documented)
+        .fallback(|| async { ApiError::Routing(StatusCode::NOT_FOUND) })
+        .method_not_allowed_fallback(|| async { ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED) })
+        .layer(layers)
+        .with_state(state);
+    let service =
+        ServiceBuilder::new().map_request(normalize::request).map_response(normalize::response).service(routes);
+    Router::new().fallback_service(service)
+}
+
+/// Every route with its document: there is no other way to add one.
+pub(crate) fn documented() -> OpenApiRouter<Arc<ApiState>> {
+    OpenApiRouter::with_openapi(Head::openapi())
+        .routes(routes!(root::root))
+        .routes(routes!(root::v1))
+        .routes(routes!(root::healthcheck))
+        .routes(routes!(root::metrics))
+        .routes(routes!(root::openapi))
+        .routes(routes!(cluster_template::list, cluster_template::create))
+        .routes(routes!(cluster_template::detail))
+        .routes(routes!(cluster_template::show, cluster_template::update, cluster_template::delete))
+        .routes(routes!(cluster::list, cluster_create::create))
+        .routes(routes!(cluster::detail))
+        .routes(routes!(cluster::show, cluster_update::update, cluster::delete))
+        .routes(routes!(cluster_action::resize))
+        .routes(routes!(cluster_action::upgrade))
+        .routes(routes!(nodegroup::list, nodegroup_write::create))
+        .routes(routes!(nodegroup::show, nodegroup_write::update, nodegroup_write::delete))
+        .routes(routes!(event::list))
+        .routes(routes!(operation::list))
+        .routes(routes!(operation::show))
+        .routes(routes!(operation::cancel))
+        .routes(routes!(operation::retry))
+        .routes(routes!(node::list))
+        .routes(routes!(certificate::create))
+        .routes(routes!(certificate::show, certificate::rotate))
+        .routes(routes!(certificate::show_type))
+        .routes(routes!(credential::rotate))
+        .routes(routes!(quota::list, quota::create, quota::update_named, quota::delete_named))
+        .routes(routes!(quota::show, quota::update, quota::delete))
+        .routes(routes!(stats::show))
+        .routes(routes!(mservice::list))
+        .routes(routes!(federation::list, federation::create))
+        .routes(routes!(federation::detail))
+        .routes(routes!(federation::show, federation::update, federation::delete))
+}
+
+/// Upstream's answers where a path lacks its last part (400) or has one too many (405, without a method that would do).
+fn with_oddities(router: Router<Arc<ApiState>>) -> Router<Arc<ApiState>> {
+    let nothing = MethodRouter::new;
+    router
+        .route("/v1.json", axum::routing::get(root::v1))
+        .route("/v1/clustertemplates", missing("cluster_template_ident"))
+        .route("/v1/clusters", missing("cluster_ident"))
+        .route("/v1/federations", missing("federation_ident"))
+        .route("/v1/certificates", axum::routing::patch(|| async { argument("cluster_ident") }))
+        .route("/v1/credentials", axum::routing::patch(|| async { argument("cluster_ident") }))
+        .route("/v1/clusters/{cluster_ident}/nodegroups", missing("nodegroup_id"))
+        .route("/v1/quotas/{project_id}", axum::routing::get(|| async { argument("resource") }))
+        .route("/v1/clusters/{cluster_ident}/actions", nothing())
+        .route("/v1/clusters/{cluster_ident}/actions/{action}", nothing())
+        .route("/v1/mservices/{id}", nothing())
+        .route("/v1/stats/{id}", nothing())
+}
+
+fn missing(name: &'static str) -> MethodRouter<Arc<ApiState>> {
+    axum::routing::delete(move || async move { argument(name) }).patch(move || async move { argument(name) })
+}
+
+fn argument(name: &str) -> Result<()> {
+    Err(ApiError::invalid(format!("Missing argument: \"{name}\"")))
+}
+
+/// Cross-origin requests, for the origins that the operator names.
+fn cors(options: &ApiOptions) -> Option<CorsLayer> {
+    const ALLOWED: [&str; 9] = [
+        "x-auth-token",
+        "x-identity-status",
+        "x-roles",
+        "x-service-catalog",
+        "x-user-id",
+        "x-tenant-id",
+        "x-openstack-request-id",
+        "x-server-management-url",
+        "content-type",
+    ];
+    const EXPOSED: [&str; 5] =
+        ["x-auth-token", "x-subject-token", "x-service-token", "x-openstack-request-id", "x-server-management-url"];
+    if options.cors_origins.is_empty() {
+        return None;
+    }
+    let origins = options.cors_origins.iter().filter_map(|origin| origin.parse().ok());
+    let origin = if options.cors_origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins)
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods([Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH])
+        .allow_headers(ALLOWED.map(HeaderName::from_static))
+        .expose_headers(EXPOSED.map(HeaderName::from_static));
+    Some(layer)
+}
