@@ -47,6 +47,8 @@ pub(crate) async fn succeeded(
     facts: &Facts,
 ) -> Result<(), ConductorError> {
     if operation.kind == OperationKind::Delete {
+        // Also the keys of a create that was interrupted before it could note them in the row.
+        conductor.vault.delete(&snapshot.cluster).await?;
         conductor.store.finish_delete(operation.uuid, &conductor.owner).await?;
         tracing::info!(cluster = %operation.cluster_uuid, "cluster deleted");
         return Ok(());

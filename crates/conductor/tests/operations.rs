@@ -1,0 +1,519 @@
+//! How operations are carried out, whatever the infrastructure: on a real database, with a driver that does as the
+//! test tells it. Real infrastructure is in the tests of `magnum-drivers` and `magnum`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use magnum_certs::{KeyKind, SealKey, Vault};
+use magnum_conductor::{Conductor, Options};
+use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
+use magnum_domain::operation::{Arguments, NewOperation};
+use magnum_domain::{
+    Cluster, ClusterStatus, ClusterTemplate, EventState, HealthStatus, Labels, NodePhase, Nodegroup, Operation,
+    OperationKind, OperationState, now,
+};
+use magnum_store::{Change, ConnectOptions, Ident, NewCluster, Page, Scope, Store};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What the next step of a node does.
+#[derive(Clone)]
+enum Next {
+    Fail(&'static str),
+    FailForGood(&'static str),
+    Hang,
+    /// Hangs without ever looking at whether it shall stop.
+    HangDeaf,
+}
+
+/// A driver whose nodes are rows and nothing else: a node is up when its step has been applied.
+#[derive(Default)]
+struct Scripted {
+    store: Mutex<Option<Store>>,
+    script: Mutex<Vec<Next>>,
+    applied: AtomicUsize,
+    side_by_side: AtomicUsize,
+    most_side_by_side: AtomicUsize,
+    health: Mutex<Option<Health>>,
+    adopted: AtomicUsize,
+}
+
+impl Scripted {
+    fn store(&self) -> Store {
+        self.store.lock().unwrap().clone().unwrap()
+    }
+}
+
+#[async_trait]
+impl Driver for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn provides(&self) -> Vec<ClusterType> {
+        vec![ClusterType { server_type: "vm".to_owned(), os: "local".to_owned(), coe: "swarm-mode".to_owned() }]
+    }
+
+    async fn preflight(&self, _: &ClusterTemplate, _: &Labels, _: u32) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DriverError> {
+        let mut plan = Plan::default();
+        let due = snapshot.nodes.iter().filter(|node| snapshot.deleting || node.phase != NodePhase::Ready);
+        let step = |node: &magnum_domain::Node| Step {
+            kind: if snapshot.deleting || node.phase == NodePhase::Leaving { "node.destroy" } else { "node.start" }
+                .to_owned(),
+            node: Some(node.uuid),
+            title: format!("work on {}", node.name),
+            timeout: Duration::from_millis(400),
+        };
+        plan.stage(due.map(step).collect());
+        Ok(plan)
+    }
+
+    async fn apply(&self, step: &Step, _: &Snapshot, progress: &dyn Progress) -> Result<(), DriverError> {
+        self.applied.fetch_add(1, Ordering::SeqCst);
+        let now = self.side_by_side.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_side_by_side.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.side_by_side.fetch_sub(1, Ordering::SeqCst);
+        let next = self.script.lock().unwrap().pop();
+        match next {
+            Some(Next::Fail(why)) => return Err(DriverError::Transient(why.to_owned())),
+            Some(Next::FailForGood(why)) => return Err(DriverError::Fatal(why.to_owned())),
+            Some(Next::Hang) => {
+                progress.waiting_for("the engine of the test").await;
+                while !progress.is_cancelled() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                return Err(DriverError::Cancelled);
+            }
+            Some(Next::HangDeaf) => {
+                progress.waiting_for("the engine of the test").await;
+                std::future::pending::<()>().await;
+            }
+            None => {}
+        }
+        let node = step.node.unwrap();
+        if step.kind == "node.destroy" {
+            self.store().delete_node(node).await.unwrap();
+        } else {
+            self.store()
+                .node_report(node, &magnum_domain::agent::ObservedNode::default(), Some(NodePhase::Ready), None)
+                .await
+                .unwrap();
+        }
+        Ok(())
+    }
+
+    async fn facts(&self, _: &Snapshot) -> Result<Facts, DriverError> {
+        Ok(Facts { api_address: Some("tcp://127.0.0.1:1".to_owned()), ..Facts::default() })
+    }
+
+    async fn health(&self, _: &Snapshot) -> Health {
+        let healthy = Health { status: HealthStatus::Healthy, reason: Labels::new() };
+        self.health.lock().unwrap().clone().unwrap_or(healthy)
+    }
+
+    async fn adopt(&self, _: &Snapshot) -> Result<(), DriverError> {
+        self.adopted.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// A database with a template, a vault, and a scripted driver.
+struct World {
+    _folder: TempDir,
+    store: Store,
+    vault: Vault,
+    driver: Arc<Scripted>,
+    template: ClusterTemplate,
+    stops: Mutex<Vec<CancellationToken>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:///{}", folder.path().join("magnum.sqlite").display());
+        let seal = SealKey::load_or_create(&folder.path().join("key")).unwrap();
+        let store = Store::connect(&url, &ConnectOptions::default()).await.unwrap().with_seal(seal.clone());
+        store.migrate().await.unwrap();
+        let template = store.create_template(&template()).await.unwrap();
+        let driver = Arc::new(Scripted::default());
+        *driver.store.lock().unwrap() = Some(store.clone());
+        let vault = Vault::new(store.clone(), seal).making(30, KeyKind::P256);
+        Self { _folder: folder, store, vault, driver, template, stops: Mutex::default() }
+    }
+
+    fn start(&self, options: Options) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let drivers = Drivers::new(vec![self.driver.clone()]);
+        let conductor = Conductor::new(self.store.clone(), self.vault.clone(), drivers, options);
+        tokio::spawn(conductor.run(stop.clone()));
+        self.stops.lock().unwrap().push(stop.clone());
+        stop
+    }
+
+    fn script(&self, next: &[Next]) {
+        *self.driver.script.lock().unwrap() = next.iter().rev().cloned().collect();
+    }
+
+    async fn create(&self, workers: i32, deadline: Option<Duration>) -> (Uuid, Uuid) {
+        let cluster = cluster(&self.template);
+        let operation = NewOperation {
+            deadline_at: deadline.map(|deadline| now() + deadline),
+            ..operation(cluster.uuid, OperationKind::Create)
+        };
+        let ids = (cluster.uuid, operation.uuid);
+        let nodegroups = vec![nodegroup(&cluster, "master", 1), nodegroup(&cluster, "worker", workers)];
+        self.store.create_cluster(NewCluster { cluster, nodegroups, operation, quota: 100 }).await.unwrap();
+        ids
+    }
+
+    async fn request(&self, cluster: Uuid, kind: OperationKind, status: ClusterStatus) -> Uuid {
+        let change = Change { cluster_status: Some(status), ..Change::default() };
+        self.store.request_operation(operation(cluster, kind), &|_| true, change).await.unwrap().uuid
+    }
+
+    /// Waits for the end of an operation.
+    async fn ended(&self, operation: Uuid) -> Operation {
+        let began = Instant::now();
+        loop {
+            let row = self.store.get_operation(operation).await.unwrap();
+            if row.state.is_finished() {
+                return row;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "not ended: {row:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn cluster(&self, uuid: Uuid) -> Option<Cluster> {
+        self.store.get_cluster(&Scope::All, &Ident::Uuid(uuid)).await.ok()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stops.lock().unwrap().iter().for_each(CancellationToken::cancel);
+    }
+}
+
+fn quick() -> Options {
+    Options { lease: Duration::from_millis(600), health_interval: Duration::ZERO, attempts: 3, ..Options::default() }
+}
+
+fn template() -> ClusterTemplate {
+    ClusterTemplate {
+        id: 0,
+        uuid: Uuid::new_v4(),
+        name: Some("template".to_owned()),
+        project_id: "project".to_owned(),
+        user_id: "user".to_owned(),
+        coe: "swarm-mode".to_owned(),
+        image_id: Some("local".to_owned()),
+        flavor_id: None,
+        master_flavor_id: None,
+        keypair_id: None,
+        external_network_id: None,
+        fixed_network: None,
+        fixed_subnet: None,
+        network_driver: None,
+        volume_driver: None,
+        dns_nameserver: None,
+        apiserver_port: None,
+        docker_volume_size: None,
+        docker_storage_driver: None,
+        cluster_distro: Some("local".to_owned()),
+        http_proxy: None,
+        https_proxy: None,
+        no_proxy: None,
+        registry_enabled: false,
+        labels: Labels::new(),
+        tls_disabled: false,
+        public: false,
+        server_type: "vm".to_owned(),
+        insecure_registry: None,
+        master_lb_enabled: false,
+        floating_ip_enabled: Some(true),
+        hidden: false,
+        tags: None,
+        driver: None,
+        created_at: None,
+        updated_at: None,
+    }
+}
+
+fn cluster(template: &ClusterTemplate) -> Cluster {
+    Cluster {
+        id: 0,
+        uuid: Uuid::new_v4(),
+        name: Some("web".to_owned()),
+        project_id: "project".to_owned(),
+        user_id: "user".to_owned(),
+        cluster_template_id: template.uuid.to_string(),
+        keypair: None,
+        docker_volume_size: None,
+        labels: Labels::new(),
+        master_flavor_id: None,
+        flavor_id: None,
+        stack_id: None,
+        api_address: None,
+        status: ClusterStatus::CreateInProgress,
+        status_reason: None,
+        health_status: None,
+        health_status_reason: Labels::new(),
+        create_timeout: None,
+        discovery_url: None,
+        coe_version: None,
+        container_version: None,
+        ca_cert_ref: None,
+        magnum_cert_ref: None,
+        etcd_ca_cert_ref: None,
+        front_proxy_ca_cert_ref: None,
+        fixed_network: None,
+        fixed_subnet: None,
+        floating_ip_enabled: None,
+        master_lb_enabled: false,
+        created_at: None,
+        updated_at: None,
+    }
+}
+
+fn nodegroup(cluster: &Cluster, role: &str, count: i32) -> Nodegroup {
+    Nodegroup {
+        id: 0,
+        uuid: Uuid::new_v4(),
+        name: format!("default-{role}"),
+        cluster_id: cluster.uuid,
+        project_id: cluster.project_id.clone(),
+        docker_volume_size: None,
+        labels: Labels::new(),
+        flavor_id: None,
+        image_id: None,
+        node_addresses: Vec::new(),
+        node_count: count,
+        max_node_count: None,
+        min_node_count: 0,
+        role: role.to_owned(),
+        is_default: true,
+        stack_id: None,
+        status: Some(ClusterStatus::CreateInProgress),
+        status_reason: None,
+        version: None,
+        node_labels: Labels::new(),
+        node_taints: Vec::new(),
+        created_at: None,
+        updated_at: None,
+    }
+}
+
+fn operation(cluster: Uuid, kind: OperationKind) -> NewOperation {
+    NewOperation {
+        uuid: Uuid::new_v4(),
+        cluster_uuid: cluster,
+        project_id: "project".to_owned(),
+        user_id: "user".to_owned(),
+        request_id: None,
+        kind,
+        arguments: Arguments::default(),
+        deadline_at: None,
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_made_and_deleted() {
+    let world = World::new().await;
+    world.start(quick());
+    let (cluster, create) = world.create(2, None).await;
+    assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
+    let row = world.cluster(cluster).await.unwrap();
+    assert_eq!(row.status, ClusterStatus::CreateComplete);
+    assert_eq!(row.api_address.as_deref(), Some("tcp://127.0.0.1:1"));
+    assert!(row.ca_cert_ref.is_some() && row.magnum_cert_ref.is_some());
+    for group in world.store.nodegroups_of(&[cluster]).await.unwrap() {
+        assert_eq!(group.status, Some(ClusterStatus::CreateComplete));
+    }
+    // Every step has its beginning and its end among the events.
+    let mut steps: HashMap<EventState, usize> = HashMap::new();
+    for event in world.store.events(cluster, None, 100).await.unwrap() {
+        if event.step == "node.start" {
+            *steps.entry(event.state).or_default() += 1;
+        }
+    }
+    assert_eq!((steps[&EventState::Started], steps[&EventState::Done]), (3, 3));
+    assert!(world.driver.most_side_by_side.load(Ordering::SeqCst) > 1, "the steps of a stage run side by side");
+
+    let delete = world.request(cluster, OperationKind::Delete, ClusterStatus::DeleteInProgress).await;
+    assert_eq!(world.ended(delete).await.state, OperationState::Succeeded);
+    assert!(world.cluster(cluster).await.is_none());
+}
+
+#[tokio::test]
+async fn what_may_mend_itself_is_tried_again_and_what_will_not_is_not() {
+    let world = World::new().await;
+    world.start(quick());
+    world.script(&[Next::Fail("the engine is tired")]);
+    let (cluster, create) = world.create(0, None).await;
+    let row = world.ended(create).await;
+    assert_eq!((row.state, row.attempts), (OperationState::Succeeded, 2));
+    assert_eq!(world.cluster(cluster).await.unwrap().status, ClusterStatus::CreateComplete);
+
+    world.script(&[Next::FailForGood("no such kernel")]);
+    let (cluster, create) = world.create(0, None).await;
+    let row = world.ended(create).await;
+    assert_eq!((row.state, row.attempts), (OperationState::Failed, 1));
+    let failed = world.cluster(cluster).await.unwrap();
+    assert_eq!(failed.status, ClusterStatus::CreateFailed);
+    let reason = failed.status_reason.unwrap();
+    assert!(reason.contains("work on web-master-0") && reason.contains("no such kernel"), "{reason}");
+
+    // Somebody mends it and has the operation done again.
+    world.store.retry_operation(create).await.unwrap();
+    assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
+    assert_eq!(world.cluster(cluster).await.unwrap().status, ClusterStatus::CreateComplete);
+}
+
+#[tokio::test]
+async fn it_gives_up_after_the_last_attempt() {
+    let world = World::new().await;
+    world.start(Options { attempts: 2, ..quick() });
+    world.script(&[Next::Fail("again"), Next::Fail("and again"), Next::Fail("for ever")]);
+    let (_, create) = world.create(0, None).await;
+    let row = world.ended(create).await;
+    assert_eq!((row.state, row.attempts), (OperationState::Failed, 2));
+    assert!(row.error.unwrap().contains("and again"));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_in_words() {
+    let world = World::new().await;
+    world.start(Options { attempts: 100, ..quick() });
+    // Each attempt hangs until its step times out; no attempt can succeed before the deadline.
+    world.script(&[Next::HangDeaf, Next::HangDeaf, Next::HangDeaf, Next::HangDeaf, Next::HangDeaf]);
+    let (cluster, create) = world.create(0, Some(Duration::from_millis(900))).await;
+    let row = world.ended(create).await;
+    assert_eq!(row.state, OperationState::Failed);
+    let failed = world.cluster(cluster).await.unwrap();
+    assert_eq!(failed.status, ClusterStatus::CreateFailed);
+    let reason = failed.status_reason.unwrap();
+    assert!(reason.contains("not done within") && reason.contains("the engine of the test"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_operation_says_what_it_waits_for_and_can_be_cancelled() {
+    let world = World::new().await;
+    world.start(quick());
+    world.script(&[Next::Hang]);
+    let (cluster, create) = world.create(0, None).await;
+    let began = Instant::now();
+    loop {
+        let row = world.store.get_operation(create).await.unwrap();
+        if row.waiting_for.as_deref() == Some("the engine of the test") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{row:#?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.store.request_cancel(create).await.unwrap();
+    let row = world.ended(create).await;
+    assert_eq!(row.state, OperationState::Cancelled);
+    assert_eq!(world.cluster(cluster).await.unwrap().status, ClusterStatus::CreateFailed);
+}
+
+#[tokio::test]
+async fn a_delete_stops_what_is_going_on() {
+    let world = World::new().await;
+    world.start(quick());
+    world.script(&[Next::Hang]);
+    let (cluster, create) = world.create(0, None).await;
+    while world.driver.applied.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let delete = world.request(cluster, OperationKind::Delete, ClusterStatus::DeleteInProgress).await;
+    assert_eq!(world.ended(create).await.state, OperationState::Cancelled);
+    assert_eq!(world.ended(delete).await.state, OperationState::Succeeded);
+    assert!(world.cluster(cluster).await.is_none());
+}
+
+#[tokio::test]
+async fn an_abandoned_operation_is_resumed_when_its_lease_runs_out() {
+    let world = World::new().await;
+    let (cluster, create) = world.create(0, None).await;
+    // A conductor that claims and is never heard of again.
+    let claimed = world.store.claim_operation("gone", Duration::from_millis(300)).await.unwrap().unwrap();
+    assert_eq!(claimed.uuid, create);
+    world.start(quick());
+    let row = world.ended(create).await;
+    assert_eq!((row.state, row.attempts), (OperationState::Succeeded, 2));
+    assert_eq!(world.cluster(cluster).await.unwrap().status, ClusterStatus::CreateComplete);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_conductors_never_do_the_same_twice() {
+    let world = World::new().await;
+    for number in 0..3 {
+        world.start(Options { host: format!("host-{number}"), ..quick() });
+    }
+    let mut creates = Vec::new();
+    for _ in 0..12 {
+        creates.push(world.create(1, None).await);
+    }
+    for (_, create) in &creates {
+        let row = world.ended(*create).await;
+        assert_eq!((row.state, row.attempts), (OperationState::Succeeded, 1));
+    }
+    assert_eq!(world.driver.applied.load(Ordering::SeqCst), 24, "one step for each node");
+}
+
+#[tokio::test]
+async fn draining_hands_the_work_on() {
+    let world = World::new().await;
+    let first = world.start(quick());
+    world.script(&[Next::Fail("not yet")]);
+    let (_, create) = world.create(0, None).await;
+    while world.driver.applied.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    first.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let row = world.store.get_operation(create).await.unwrap();
+    assert!(!row.state.is_finished() && row.lease_owner.is_none(), "{row:#?}");
+    world.start(quick());
+    assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
+}
+
+#[tokio::test]
+async fn health_is_written_and_an_unhealthy_cluster_is_taken_up_anew() {
+    let world = World::new().await;
+    world.start(Options { health_interval: Duration::from_millis(50), ..quick() });
+    let (cluster, create) = world.create(0, None).await;
+    world.ended(create).await;
+    let wait_for = async |status: HealthStatus| {
+        let began = Instant::now();
+        while world.cluster(cluster).await.unwrap().health_status != Some(status.clone()) {
+            assert!(began.elapsed() < Duration::from_secs(5), "not {status}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    wait_for(HealthStatus::Healthy).await;
+    let reason = Labels::from([("web-master-0.Ready".to_owned(), "False".to_owned())]);
+    *world.driver.health.lock().unwrap() = Some(Health { status: HealthStatus::Unhealthy, reason: reason.clone() });
+    wait_for(HealthStatus::Unhealthy).await;
+    assert_eq!(world.cluster(cluster).await.unwrap().health_status_reason, reason);
+    let began = Instant::now();
+    while world.driver.adopted.load(Ordering::SeqCst) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(5), "not taken up");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let services = world.store.list_services().await.unwrap();
+    assert_eq!(services.len(), 1);
+    assert!(world.store.list_operations(cluster, &Page::first(10)).await.unwrap().len() == 1);
+}
