@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::entity::nodegroup;
 use crate::error::is_duplicate;
 use crate::page::{paged, sort_column, start_query};
-use crate::row::{corrupt, naive, utc_opt};
+use crate::row::{clip, corrupt, naive, utc_opt};
 use crate::transaction::retry;
 use crate::{Ident, Page, Result, Store, StoreError, json};
 
@@ -142,7 +142,9 @@ impl Store {
         let mut row = nodegroup::ActiveModel {
             updated_at: Set(naive(Some(self.upstream_now()))),
             status: change.status.map_or(NotSet, |status| Set(Some(status.into()))),
-            status_reason: change.status_reason.map_or(NotSet, Set),
+            status_reason: change
+                .status_reason
+                .map_or(NotSet, |reason| Set(reason.map(|reason| clip(&reason).into_owned()))),
             node_count: change.node_count.map_or(NotSet, |count| Set(Some(count))),
             min_node_count: change.min_node_count.map_or(NotSet, |count| Set(Some(count))),
             max_node_count: change.max_node_count.map_or(NotSet, Set),

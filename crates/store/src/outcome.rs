@@ -46,7 +46,7 @@ impl Store {
     /// Ends an operation and writes what came of it, with a last event, all or nothing. False, with nothing written,
     /// when it is no longer the owner's.
     ///
-    /// While a delete waits behind it, the cluster keeps its `DELETE_IN_PROGRESS`.
+    /// While a delete waits behind it, the cluster and its node groups keep their statuses.
     ///
     /// # Errors
     /// When the database fails.
@@ -171,7 +171,11 @@ impl Store {
             other => other?,
         }
         for group in &outcome.nodegroups {
-            match self.change_nodegroup(tx, group.uuid, &group.change).await {
+            let mut change = group.change.clone();
+            if delete_waits {
+                (change.status, change.status_reason) = (None, None);
+            }
+            match self.change_nodegroup(tx, group.uuid, &change).await {
                 Err(StoreError::NotFound { .. }) => {}
                 other => other?,
             }

@@ -88,7 +88,9 @@ impl Store {
         let tx = self.begin().await?;
         lock_migrations(&tx, self.backend()).await?;
         let found = upstream_head(&tx, self.backend()).await?;
-        if found.is_none() && has_table(&tx, self.backend(), "cluster").await? {
+        // Where our own migrations have begun, the table is theirs: MySQL keeps what an interrupted one has made.
+        let begun = has_table(&tx, self.backend(), crate::migration::TABLE).await?;
+        if found.is_none() && !begun && has_table(&tx, self.backend(), "cluster").await? {
             let reason = "there is a table `cluster`, but no `alembic_version` that tells its revision".to_owned();
             return Err(StoreError::SchemaUnknown { reason });
         }

@@ -6,7 +6,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::rows::{new_cluster, template};
-use magnum_store::{Ident, Page, Scope, Store, Visibility};
+use magnum_store::{ConnectOptions, Ident, Page, Scope, Store, Visibility};
 use tracing::span;
 
 static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
@@ -71,7 +71,9 @@ async fn queries_do_not_grow_with_rows() {
     tracing::subscriber::set_global_default(Counter).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:///{}", folder.path().join("magnum.sqlite").display());
-    let store = Store::connect(&url, &Default::default()).await.unwrap();
+    // One reader: opening another runs statements as well.
+    let options = ConnectOptions { max_connections: 1, ..ConnectOptions::default() };
+    let store = Store::connect(&url, &options).await.unwrap();
     store.migrate().await.unwrap();
     let template = store.create_template(&template("t")).await.unwrap();
     store.create_cluster(new_cluster("first", "p1", &template)).await.unwrap();

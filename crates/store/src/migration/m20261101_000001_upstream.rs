@@ -1,10 +1,11 @@
 //! A fresh database gets the upstream tables at head `b3e1cf4a2d5e`, in the shape upstream's migrations leave them,
 //! so that upstream's tools can be pointed at it. Where `alembic_version` exists nothing is done.
 
-use sea_orm::sea_query::{Alias, ColumnDef, Index, Query, Table, TableCreateStatement};
+use sea_orm::sea_query::{Alias, ColumnDef, Query, Table, TableCreateStatement};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
+use super::{IndexDef, create_indexed};
 use crate::Backend;
 use crate::schema::{UpstreamHead, has_table};
 
@@ -30,11 +31,15 @@ enum Kind {
 
 use Kind::{Bool, Date, Int, LongText, RequiredInt, RequiredText, Text};
 
+const UNIQUE: bool = true;
+const PLAIN: bool = false;
+
 struct Upstream {
     name: &'static str,
     columns: &'static [(&'static str, Kind)],
-    /// Name and columns of each unique key.
-    unique: &'static [(&'static str, &'static [&'static str])],
+    /// Upstream's unique keys, by its names. The plain ones are not upstream's: its migrations do not mind them, and only
+    /// tables made here get them.
+    indices: &'static [IndexDef],
 }
 
 const TABLES: &[Upstream] = &[
@@ -70,7 +75,11 @@ const TABLES: &[Upstream] = &[
             ("floating_ip_enabled", Bool),
             ("master_lb_enabled", Bool),
         ],
-        unique: &[("uniq_bay0uuid", &["uuid"])],
+        indices: &[
+            ("uniq_bay0uuid", &["uuid"], UNIQUE),
+            ("conductor_cluster_project", &["project_id", "id"], PLAIN),
+            ("conductor_cluster_template", &["cluster_template_id"], PLAIN),
+        ],
     },
     Upstream {
         name: "cluster_template",
@@ -109,7 +118,10 @@ const TABLES: &[Upstream] = &[
             ("tags", Text(255)),
             ("driver", Text(255)),
         ],
-        unique: &[("uniq_baymodel0uuid", &["uuid"])],
+        indices: &[
+            ("uniq_baymodel0uuid", &["uuid"], UNIQUE),
+            ("conductor_template_project", &["project_id", "id"], PLAIN),
+        ],
     },
     Upstream {
         name: "nodegroup",
@@ -135,7 +147,11 @@ const TABLES: &[Upstream] = &[
             ("node_labels", LongText),
             ("node_taints", LongText),
         ],
-        unique: &[("uniq_nodegroup0uuid", &["uuid"]), ("uniq_nodegroup0cluster_id0name", &["cluster_id", "name"])],
+        indices: &[
+            ("uniq_nodegroup0uuid", &["uuid"], UNIQUE),
+            ("uniq_nodegroup0cluster_id0name", &["cluster_id", "name"], UNIQUE),
+            ("conductor_nodegroup_project", &["project_id"], PLAIN),
+        ],
     },
     Upstream {
         name: "x509keypair",
@@ -148,7 +164,7 @@ const TABLES: &[Upstream] = &[
             ("project_id", Text(255)),
             ("user_id", Text(255)),
         ],
-        unique: &[("uniq_x509keypair0uuid", &["uuid"])],
+        indices: &[("uniq_x509keypair0uuid", &["uuid"], UNIQUE)],
     },
     Upstream {
         name: "magnum_service",
@@ -161,12 +177,12 @@ const TABLES: &[Upstream] = &[
             ("last_seen_up", Date),
             ("forced_down", Bool),
         ],
-        unique: &[("uniq_magnum_service0host0binary", &["host", "binary"])],
+        indices: &[("uniq_magnum_service0host0binary", &["host", "binary"], UNIQUE)],
     },
     Upstream {
         name: "quotas",
         columns: &[("project_id", Text(255)), ("resource", Text(255)), ("hard_limit", RequiredInt)],
-        unique: &[("uniq_quotas0project_id0resource", &["project_id", "resource"])],
+        indices: &[("uniq_quotas0project_id0resource", &["project_id", "resource"], UNIQUE)],
     },
     Upstream {
         name: "federation",
@@ -180,16 +196,8 @@ const TABLES: &[Upstream] = &[
             ("status_reason", LongText),
             ("properties", LongText),
         ],
-        unique: &[("uniq_federation0uuid", &["uuid"])],
+        indices: &[("uniq_federation0uuid", &["uuid"], UNIQUE)],
     },
-];
-
-/// Indices that upstream does not have and its migrations do not mind: only on tables made here.
-const INDICES: [(&str, &str, &str); 4] = [
-    ("conductor_cluster_project", "cluster", "project_id"),
-    ("conductor_cluster_template", "cluster", "cluster_template_id"),
-    ("conductor_template_project", "cluster_template", "project_id"),
-    ("conductor_nodegroup_project", "nodegroup", "project_id"),
 ];
 
 #[async_trait::async_trait]
@@ -205,22 +213,12 @@ impl MigrationTrait for Migration {
             return Ok(());
         }
         for upstream in TABLES {
-            manager.create_table(table(upstream, database)).await?;
-            for (name, columns) in upstream.unique {
-                let mut index = Index::create().name(*name).table(Alias::new(upstream.name)).unique().to_owned();
-                for column in *columns {
-                    index.col(Alias::new(*column));
-                }
-                manager.create_index(index).await?;
-            }
-        }
-        for (name, table, column) in INDICES {
-            let index = Index::create().name(name).table(Alias::new(table)).col(Alias::new(column)).to_owned();
-            manager.create_index(index).await?;
+            create_indexed(manager, upstream.name, table(upstream, database), upstream.indices).await?;
         }
         let version = Alias::new("version_num");
         let mut column = ColumnDef::new(version.clone());
         column.string_len(32).not_null().primary_key();
+        // Last, since it is what tells that the others are there.
         manager.create_table(Table::create().table(Alias::new("alembic_version")).col(column).to_owned()).await?;
         let head = Query::insert()
             .into_table(Alias::new("alembic_version"))

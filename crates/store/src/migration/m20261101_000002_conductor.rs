@@ -1,10 +1,10 @@
 //! The conductor's own tables: operations, events, ledger, nodes, locks.
 
-use sea_orm::sea_query::{Alias, ColumnDef, Index, Table, TableCreateStatement};
+use sea_orm::sea_query::{Alias, ColumnDef, Table, TableCreateStatement};
 use sea_orm::{DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
-use super::{exact, timestamp};
+use super::{IndexDef, create_indexed, exact, timestamp};
 
 pub(crate) struct Migration;
 
@@ -30,8 +30,7 @@ struct Own {
     name: &'static str,
     /// Name, type, whether it may be null.
     columns: &'static [(&'static str, Kind, bool)],
-    /// Name, columns, whether it is unique.
-    indices: &'static [(&'static str, &'static [&'static str], bool)],
+    indices: &'static [IndexDef],
 }
 
 const NULL: bool = true;
@@ -134,17 +133,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
         for own in &TABLES {
-            manager.create_table(table(own, backend)).await?;
-            for (name, columns, unique) in own.indices {
-                let mut index = Index::create().name(*name).table(Alias::new(own.name)).to_owned();
-                for column in *columns {
-                    index.col(Alias::new(*column));
-                }
-                if *unique {
-                    index.unique();
-                }
-                manager.create_index(index).await?;
-            }
+            create_indexed(manager, own.name, table(own, backend), own.indices).await?;
         }
         let mut lock = Table::create().table(Alias::new("conductor_lock")).if_not_exists().to_owned();
         lock.col(ColumnDef::new(Alias::new("name")).string_len(300).not_null().primary_key())

@@ -3,10 +3,9 @@
 mod m20261101_000001_upstream;
 mod m20261101_000002_conductor;
 
-use sea_orm::sea_query::{Alias, IntoIden};
-use sea_orm::{DatabaseBackend, DynIden};
-use sea_orm_migration::sea_query::{ColumnDef, TableCreateStatement};
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sea_orm::sea_query::{Alias, ColumnDef, Index, IntoIden, TableCreateStatement};
+use sea_orm::{DatabaseBackend, DbErr, DynIden};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
 /// The table that says which of them have run.
 pub(crate) const TABLE: &str = "conductor_migration";
@@ -44,4 +43,41 @@ pub(crate) fn exact(table: &mut TableCreateStatement, backend: DatabaseBackend) 
         table.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
     }
     table
+}
+
+/// An index: its name, its columns, whether it is unique.
+pub(crate) type IndexDef = (&'static str, &'static [&'static str], bool);
+
+/// Creates a table with its indices. MySQL has no transactions for this: there it is one statement, which is left out
+/// when an earlier attempt got that far.
+pub(crate) async fn create_indexed(
+    manager: &SchemaManager<'_>,
+    name: &str,
+    mut table: TableCreateStatement,
+    indices: &[IndexDef],
+) -> Result<(), DbErr> {
+    let inline = manager.get_database_backend() == DatabaseBackend::MySql;
+    let mut separate = Vec::new();
+    for (index_name, columns, unique) in indices {
+        let mut index = Index::create().name(*index_name).to_owned();
+        for column in *columns {
+            index.col(Alias::new(*column));
+        }
+        if *unique {
+            index.unique();
+        }
+        if inline {
+            table.index(&mut index);
+        } else {
+            separate.push(index.table(Alias::new(name)).to_owned());
+        }
+    }
+    if inline {
+        table.if_not_exists();
+    }
+    manager.create_table(table).await?;
+    for index in separate {
+        manager.create_index(index).await?;
+    }
+    Ok(())
 }
