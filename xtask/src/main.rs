@@ -11,6 +11,7 @@ mod openstack;
 mod python;
 mod say;
 mod server;
+mod stamp;
 mod stop;
 mod test;
 mod workspace;

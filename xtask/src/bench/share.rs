@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::stamp;
+
 /// Steps of the node agent that are a container engine's work, with us waiting.
 const ENGINE_STEPS: &[&str] = &["engine.start", "swarm.init", "swarm.join"];
 
@@ -39,7 +41,7 @@ pub(super) fn of_events(document: &Value) -> Result<Creation> {
 fn read(event: &Value) -> Option<Event> {
     let text = |name: &str| event.get(name).and_then(Value::as_str);
     Some(Event {
-        at: seconds(text("created_at")?)?,
+        at: stamp::seconds(text("created_at")?)?,
         node: text("node").unwrap_or_default().to_owned(),
         step: text("step")?.to_owned(),
         state: text("state")?.to_owned(),
@@ -73,17 +75,6 @@ fn length_of_union(mut spans: Vec<(f64, f64)>) -> f64 {
         reached = reached.max(end);
     }
     length
-}
-
-/// Seconds since midnight of `2026-11-22T23:27:46.709318+00:00`; a day is long enough for a creation.
-fn seconds(stamp: &str) -> Option<f64> {
-    let time = stamp.split_once('T')?.1;
-    let time = time.split(['+', 'Z']).next()?;
-    let mut parts = time.split(':');
-    let hours: f64 = parts.next()?.parse().ok()?;
-    let minutes: f64 = parts.next()?.parse().ok()?;
-    let seconds: f64 = parts.next()?.parse().ok()?;
-    Some((hours * 60.0 + minutes) * 60.0 + seconds)
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, stdout};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::http::Api;
-use crate::{say, stop};
+use crate::{say, stamp, stop};
 
 /// How often the cluster's status is asked for while events come.
 const LOOK: Duration = Duration::from_millis(150);
@@ -27,6 +27,8 @@ pub(crate) struct Watch {
 /// What is shown of an event.
 #[derive(Debug)]
 struct Event {
+    /// When it happened, by the server's clock, in seconds.
+    at: f64,
     node: Option<String>,
     state: String,
     message: String,
@@ -36,7 +38,8 @@ impl Event {
     fn read(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let word = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Self { node: word("node"), state: word("state")?, message: word("message")? })
+        let at = stamp::seconds(&word("created_at")?)?;
+        Some(Self { at, node: word("node"), state: word("state")?, message: word("message")? })
     }
 }
 
@@ -63,8 +66,9 @@ impl Watch {
         Self { api: api.clone(), path, events }
     }
 
-    /// Shows what happens until the cluster is settled; fails when it ends in failure or after `limit`.
-    pub(crate) fn until_settled(&self, title: &str, limit: Duration) -> Result<Settled> {
+    /// Shows what happens until the cluster is settled, and answers how long that took, from the first event to the
+    /// last. Fails when it ends in failure or after `limit`.
+    pub(crate) fn until_settled(&self, title: &str, limit: Duration) -> Result<(Settled, Duration)> {
         let mut display = Display::new(title);
         let settled = stop::poll(limit, LOOK, || {
             self.show_news(&mut display);
@@ -82,9 +86,14 @@ impl Watch {
             }
             Ok(status.ends_with("_COMPLETE").then_some(Settled::There(cluster)))
         });
-        self.show_news(&mut display);
+        // The last events may still be on their way.
+        while let Ok(event) = self.events.recv_timeout(LOOK) {
+            display.event(&event);
+        }
+        let took = display.took();
         display.finish();
-        settled?.with_context(|| format!("{title}: not done after {} s", limit.as_secs()))
+        let settled = settled?.with_context(|| format!("{title}: not done after {} s", limit.as_secs()))?;
+        Ok((settled, took))
     }
 
     fn show_news(&self, display: &mut Display) {
@@ -96,7 +105,8 @@ impl Watch {
 
 /// On a terminal one line for the whole and one per node; elsewhere one line per event.
 struct Display {
-    began: Instant,
+    /// Times of the first and of the last event.
+    span: Option<(f64, f64)>,
     bars: Option<Bars>,
 }
 
@@ -110,18 +120,25 @@ struct Bars {
 impl Display {
     fn new(title: &str) -> Self {
         let bars = stdout().is_terminal().then(|| Bars::new(title));
-        Self { began: Instant::now(), bars }
+        Self { span: None, bars }
     }
 
     fn event(&mut self, event: &Event) {
+        let (first, last) = self.span.get_or_insert((event.at, event.at));
+        *last = event.at;
         match &mut self.bars {
             Some(bars) => bars.event(event),
             None => {
                 let node = event.node.as_deref().unwrap_or("-");
-                let at = self.began.elapsed().as_secs_f64();
-                say::note(&format!("{at:6.2} s  {node:<18} {:<8} {}", event.state, event.message));
+                let at = event.at - *first;
+                say::note(&format!("{at:6.2} s  {node:<14} {:<8} {}", event.state, event.message));
             }
         }
+    }
+
+    /// From the first event to the last.
+    fn took(&self) -> Duration {
+        self.span.map_or(Duration::ZERO, |(first, last)| Duration::from_secs_f64((last - first).max(0.0)))
     }
 
     fn status(&self, status: &str) {
@@ -181,7 +198,10 @@ mod tests {
 
     #[test]
     fn an_event_is_read_off_its_document() {
-        let event = Event::read(r#"{"id": 7, "node": "web-worker-0", "state": "done", "message": "engine is up"}"#);
+        let event = Event::read(
+            r#"{"id": 7, "node": "web-worker-0", "state": "done", "message": "engine is up",
+            "created_at": "2026-11-22T23:27:46.709318+00:00"}"#,
+        );
         assert!(event.is_some_and(|event| event.node.as_deref() == Some("web-worker-0") && event.state == "done"));
         assert!(Event::read("not json").is_none());
     }
