@@ -13,19 +13,31 @@ use crate::{exec, say};
 pub(crate) struct Openstack {
     executable: PathBuf,
     clouds: PathBuf,
-    /// Whether commands and their output are shown.
-    loud: bool,
+    shown: Shown,
+}
+
+/// What of a command is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    Command,
+    CommandAndOutput,
 }
 
 impl Openstack {
     /// The client at `executable`, for the clouds of the file `clouds`.
     pub(crate) fn new(executable: PathBuf, clouds: PathBuf) -> Self {
-        Self { executable, clouds, loud: true }
+        Self { executable, clouds, shown: Shown::CommandAndOutput }
     }
 
     /// The same without a word.
     pub(crate) fn quietly(&self) -> Self {
-        Self { loud: false, ..self.clone() }
+        Self { shown: Shown::Nothing, ..self.clone() }
+    }
+
+    /// The same with its commands shown but not what they print.
+    pub(crate) fn briefly(&self) -> Self {
+        Self { shown: Shown::Command, ..self.clone() }
     }
 
     /// Runs a command; `arguments` are split at blanks.
@@ -68,11 +80,11 @@ impl Openstack {
         for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(proxy);
         }
-        if self.loud {
+        if self.shown != Shown::Nothing {
             say::command(&format!("openstack {}", arguments.join(" ")));
         }
         let text = exec::output(&mut command)?;
-        if self.loud {
+        if self.shown == Shown::CommandAndOutput {
             say::output(&text);
         }
         Ok(text)

@@ -147,7 +147,7 @@ impl Demo {
     /// Asks for the cluster; answers how it is followed.
     fn create_cluster(&mut self, workers: usize) -> Result<Watch> {
         say::step(&format!("A cluster of one manager and {workers} workers, by the OpenStack client"));
-        self.openstack.run(&format!(
+        self.openstack.briefly().run(&format!(
             "coe cluster template create {TEMPLATE} --coe swarm-mode --image local --external-network public \
              --network-driver docker"
         ))?;
@@ -180,9 +180,6 @@ impl Demo {
     /// After a failure: takes the cluster down through the API, so that nothing of it is left.
     fn clean_up(&self) {
         stop::forget();
-        if self.cluster.is_none() {
-            return;
-        }
         say::step("Cleaning up (Ctrl-C again leaves things as they are)");
         let cleaned = kept::delete_all_clusters(&self.openstack).and_then(|()| self.check_nothing_left());
         if let Err(error) = cleaned {

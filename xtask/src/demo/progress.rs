@@ -171,6 +171,8 @@ impl Bars {
             "done" => "✓",
             "failed" => "✗",
             "warning" => "!",
+            // Worth a line of its own in a log, but not the place of what is being done.
+            "info" if event.node.is_some() => return,
             _ => "·",
         };
         let Some(node) = &event.node else {
