@@ -47,7 +47,7 @@ pub enum StoreError {
         uuid: Uuid,
     },
     /// The cluster is in no state for this.
-    #[error("the cluster is {status}{}", busy_with.map_or_else(String::new, |kind| format!(", busy with {}", kind.as_str())))]
+    #[error("the cluster is {status}{}", busy(*busy_with))]
     WrongStatus {
         /// The cluster's status.
         status: ClusterStatus,
@@ -81,7 +81,7 @@ pub enum StoreError {
     /// The connection URL can't be read. The message holds no part of it, since it may hold a password.
     #[error("the database URL is not valid: {0}")]
     InvalidUrl(String),
-    /// The database can't be reached, or has no connection left.
+    /// The database can't be reached, or has no connection or no room left.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] DbErr),
     /// The database refused.
@@ -134,16 +134,40 @@ impl StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        let connection_lost = match &error {
+        let unavailable = match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-            DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => matches!(
-                inner.as_ref(),
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)
-            ),
+            DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => {
+                match inner.as_ref() {
+                    sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
+                        true
+                    }
+                    sqlx::Error::Database(inner) => is_out_of_room(inner.as_ref()),
+                    _ => false,
+                }
+            }
             _ => false,
         };
-        if connection_lost { Self::Unavailable(error) } else { Self::Database(error) }
+        if unavailable { Self::Unavailable(error) } else { Self::Database(error) }
     }
+}
+
+/// A full disk, in the words of each database. It passes when somebody makes room.
+fn is_out_of_room(error: &dyn sqlx::error::DatabaseError) -> bool {
+    if let Some(mysql) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        // 1021: disk full; 1114: table full, which is what a full disk looks like to InnoDB.
+        return matches!(mysql.number(), 1021 | 1114);
+    }
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // 13: no room for the database; 10: none for its log, or another failure of the disk.
+        return code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 10 | 13));
+    }
+    // disk_full
+    code == "53100"
+}
+
+fn busy(with: Option<OperationKind>) -> String {
+    with.map_or_else(String::new, |kind| format!(", busy with {}", kind.as_str()))
 }
 
 /// Whether an insert failed because a unique value is taken.
