@@ -70,8 +70,8 @@ impl Store {
         Ok(finished)
     }
 
-    /// Ends a delete: the cluster with its node groups, nodes, ledger and key pairs goes; its operations and events stay
-    /// readable for a while. False, with nothing written, when the operation is no longer the owner's.
+    /// Ends a delete: the cluster with its node groups, nodes, ledger and key pairs goes; its operations and events
+    /// stay readable for a while. False, with nothing written, when the operation is no longer the owner's.
     ///
     /// # Errors
     /// When the database fails.

@@ -37,8 +37,8 @@ const PLAIN: bool = false;
 struct Upstream {
     name: &'static str,
     columns: &'static [(&'static str, Kind)],
-    /// Upstream's unique keys, by its names. The plain ones are not upstream's: its migrations do not mind them, and only
-    /// tables made here get them.
+    /// Upstream's unique keys, by its names. The plain ones are not upstream's: its migrations do not mind them, and
+    /// only tables made here get them.
     indices: &'static [IndexDef],
 }
 

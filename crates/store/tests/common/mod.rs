@@ -19,32 +19,33 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Makes one test per backend out of each function: `name::sqlite`, `name::postgres`, `name::mariadb`.
+/// Makes one test per backend out of each function: `name::sqlite`, `name::postgres`, `name::mariadb`. Takes the names
+/// of the functions, or the functions themselves.
 #[macro_export]
 macro_rules! on_every_database {
-    ($($(#[doc = $doc:literal])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
-        $(#[doc = $doc])*
+    ($($name:ident),+ $(,)?) => {$(
         mod $name {
-            use super::*;
-
-            async fn behaves($database: Database) $body
-
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                $crate::common::run(magnum_store::Backend::Sqlite, behaves).await;
+                $crate::common::run(magnum_store::Backend::Sqlite, super::$name).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                $crate::common::run(magnum_store::Backend::Postgres, behaves).await;
+                $crate::common::run(magnum_store::Backend::Postgres, super::$name).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn mariadb() {
-                $crate::common::run(magnum_store::Backend::MySql, behaves).await;
+                $crate::common::run(magnum_store::Backend::MySql, super::$name).await;
             }
         }
     )+};
+    ($($(#[doc = $doc:literal])* async fn $name:ident($database:ident: Database) $body:block)+) => {
+        $($(#[doc = $doc])* async fn $name($database: Database) $body)+
+
+        $crate::on_every_database![$($name),+];
+    };
 }
 
 /// An empty database.
