@@ -74,16 +74,17 @@ mod tests {
 
     #[tokio::test]
     async fn headers_are_believed_from_loopback_only() {
-        let user = ("x-user-id", "u1");
-        let cases: [(Option<&str>, &[(&'static str, &str)], Result<&str, &str>); 10] = [
-            (Some("127.0.0.1:9"), &[user], Ok("u1")),
-            (Some("127.3.2.1:9"), &[user], Ok("u1")),
-            (Some("[::1]:9"), &[user], Ok("u1")),
-            (Some("[::ffff:127.0.0.1]:9"), &[user], Ok("u1")),
-            (Some("10.0.0.1:9"), &[user], Err("believed only")),
-            (Some("[fe80::1]:9"), &[user], Err("believed only")),
-            (None, &[user], Err("believed only")),
-            (Some("127.0.0.1:9"), &[user, ("x-forwarded-for", "10.0.0.1")], Err("believed only")),
+        type Case = (Option<&'static str>, &'static [(&'static str, &'static str)], Result<&'static str, &'static str>);
+        const USER: (&str, &str) = ("x-user-id", "u1");
+        let cases: [Case; 10] = [
+            (Some("127.0.0.1:9"), &[USER], Ok("u1")),
+            (Some("127.3.2.1:9"), &[USER], Ok("u1")),
+            (Some("[::1]:9"), &[USER], Ok("u1")),
+            (Some("[::ffff:127.0.0.1]:9"), &[USER], Ok("u1")),
+            (Some("10.0.0.1:9"), &[USER], Err("believed only")),
+            (Some("[fe80::1]:9"), &[USER], Err("believed only")),
+            (None, &[USER], Err("believed only")),
+            (Some("127.0.0.1:9"), &[USER, ("x-forwarded-for", "10.0.0.1")], Err("believed only")),
             (Some("127.0.0.1:9"), &[], Err("no credentials")),
             (Some("127.0.0.1:9"), &[("x-user-id", "  ")], Err("no credentials")),
         ];

@@ -125,7 +125,7 @@ impl IdentityTables {
         if self.has_grant(grant).await? {
             return Ok(());
         }
-        match insert(self.store.write(), grant).await {
+        match crate::transaction::retry(async || insert(self.store.write(), grant).await).await {
             // Somebody else was faster.
             Err(StoreError::Duplicate { .. }) => Ok(()),
             done => done,
@@ -137,7 +137,8 @@ impl IdentityTables {
     /// # Errors
     /// [`StoreError::NotFound`] when the user does not have it there.
     pub async fn remove_grant(&self, grant: &Grant) -> Result<()> {
-        let deleted = row::Entity::delete_by_id(key(grant)).exec(self.store.write()).await?;
+        let delete = async || Ok(row::Entity::delete_by_id(key(grant)).exec(self.store.write()).await?);
+        let deleted = crate::transaction::retry(delete).await?;
         if deleted.rows_affected == 0 {
             return Err(StoreError::not_found("role assignment", &grant.role_id));
         }

@@ -75,9 +75,12 @@ impl IdentityTables {
             issued_at: Set(token.issued_at.naive_utc()),
             expires_at: Set(token.expires_at.naive_utc()),
         };
-        let inserted = row::Entity::insert(row).exec_without_returning(self.store.write()).await;
-        inserted.map_err(|error| gone(error, "user", &token.user_id))?;
-        Ok(())
+        crate::transaction::retry(async || {
+            let inserted = row::Entity::insert(row.clone()).exec_without_returning(self.store.write()).await;
+            inserted.map_err(|error| gone(error, "user", &token.user_id))?;
+            Ok(())
+        })
+        .await
     }
 
     /// The token with this hash, if it is known; it may have expired.
@@ -93,7 +96,8 @@ impl IdentityTables {
     /// # Errors
     /// Those of the database.
     pub async fn delete_token(&self, hash: &str) -> Result<bool> {
-        Ok(row::Entity::delete_by_id(hash).exec(self.store.write()).await?.rows_affected > 0)
+        let delete = async || Ok(row::Entity::delete_by_id(hash).exec(self.store.write()).await?);
+        Ok(crate::transaction::retry(delete).await?.rows_affected > 0)
     }
 
     /// Forgets the tokens that expired before `now`. Says how many.

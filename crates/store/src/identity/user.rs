@@ -192,7 +192,8 @@ impl IdentityTables {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn delete_user(&self, id: &str) -> Result<()> {
-        let deleted = row::Entity::delete_by_id(id).exec(self.store.write()).await?;
+        let delete = async || Ok(row::Entity::delete_by_id(id).exec(self.store.write()).await?);
+        let deleted = crate::transaction::retry(delete).await?;
         if deleted.rows_affected == 0 {
             return Err(StoreError::not_found("user", id));
         }
