@@ -1,2 +1,67 @@
-//! (to be written)
-fn main() {}
+//! The node agent: brings about on one node what the conductor wants of it, and says how that goes.
+//!
+//! - `launch.rs`: makes the first process of a node of this machine; `init.rs`: what that first process does
+//! - `agent.rs`: the loop; `conductor.rs`, `report.rs`: what is heard and said; `identity.rs`: key and certificate
+//! - `engine/`, `swarm.rs`: the container engine and its place in a swarm
+//!
+//! Everything the agent does can be done again: it may be ended at any point and goes on from what it finds.
+
+mod agent;
+mod conductor;
+mod config;
+mod conversation;
+mod engine;
+mod error;
+mod files;
+mod identity;
+mod init;
+mod launch;
+mod report;
+mod swarm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Brings about on one node what its cluster wants of it.
+#[derive(Parser)]
+#[command(name = "magnum-agent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Looks after this node until it is told to stop.
+    Run {
+        /// The node's configuration (JSON).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Starts a node out of this machine's namespaces.
+    Launch {
+        /// What to start (JSON).
+        spec: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("MAGNUM_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+    let outcome = match cli.command {
+        Command::Launch { spec } => launch::launch(&spec).map_err(|error| error.to_string()),
+        Command::Run { config } if init::is_first_process() => init::run(&config).map_err(|error| error.to_string()),
+        Command::Run { config } => agent::run(&config).map_err(|error| error.to_string()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
