@@ -37,11 +37,15 @@ impl BuiltIn {
         if self.tables().has_role_named(ADMIN).await? {
             return Ok(Bootstrapped::Before);
         }
-        let admin = self.first_user("admin", &bootstrap.admin_password).await?;
-        let demo = match &bootstrap.demo_password {
-            Some(password) => Some(self.first_user("demo", password).await?),
-            None => None,
+        let admin = self.first_user("admin", &bootstrap.admin_password);
+        let demo = async {
+            match &bootstrap.demo_password {
+                Some(password) => self.first_user("demo", password).await.map(Some),
+                None => Ok(None),
+            }
         };
+        // Hashing is what a first start spends most of its time with.
+        let (admin, demo) = tokio::try_join!(admin, demo)?;
         let first = first_start(admin, demo);
         let first = self.tables().first_start(&first).await?;
         Ok(if first { Bootstrapped::First } else { Bootstrapped::Before })

@@ -24,8 +24,8 @@ pub struct PasswordCost {
 }
 
 impl Default for PasswordCost {
-    /// 12 MiB and 3 passes, one of the equally strong choices of the OWASP password storage cheat sheet, and the one that
-    /// costs least memory for a time of some 20 ms.
+    /// 12 MiB and 3 passes, one of the equally strong choices of the OWASP password storage cheat sheet, and one that
+    /// keeps a small process small. It takes some tens of milliseconds.
     fn default() -> Self {
         Self { memory_kib: 12 * 1024, passes: 3 }
     }
