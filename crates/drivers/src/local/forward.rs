@@ -1,0 +1,143 @@
+//! From a port of the machine to the engines of a cluster's managers, which only its own network can reach.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use magnum_domain::Node;
+use magnum_store::Store;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::namespace::Namespace;
+use super::plan::is_leaving;
+
+/// A manager that does not accept within this time is passed over.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Connections held at a time for one cluster; more wait in the listener's queue.
+const CONNECTIONS: usize = 512;
+/// Pause after a failed accept: the process is out of file descriptors, and trying at once would only burn time.
+const BREATHER: Duration = Duration::from_millis(100);
+
+/// A forwarder of one cluster.
+#[derive(Clone)]
+pub(crate) struct Forwarder {
+    pub(crate) store: Store,
+    pub(crate) cluster: Uuid,
+    pub(crate) namespace: Namespace,
+    /// Port of the engines.
+    pub(crate) port: u16,
+}
+
+impl Forwarder {
+    /// Forwards for ever; ends by being dropped.
+    pub(crate) async fn run(self, listener: TcpListener) {
+        let turn = Arc::new(AtomicUsize::new(0));
+        accept(listener, CONNECTIONS, |client| {
+            let (forwarder, turn) = (self.clone(), turn.clone());
+            async move { forwarder.serve(client, turn.fetch_add(1, Ordering::Relaxed)).await }
+        })
+        .await;
+    }
+
+    /// Connects to the manager whose turn it is, or the next one that accepts. With none, the client sees its
+    /// connection closed.
+    async fn serve(&self, mut client: TcpStream, turn: usize) {
+        let managers = match self.store.nodes(self.cluster).await {
+            Ok(nodes) => managers(&nodes),
+            Err(error) => return tracing::warn!(cluster = %self.cluster, %error, "managers could not be looked up"),
+        };
+        for index in 0..managers.len() {
+            let address = SocketAddr::from((managers[(turn + index) % managers.len()], self.port));
+            match self.namespace.connect(address, CONNECT).await {
+                Ok(mut engine) => {
+                    // Either side closing is the normal end.
+                    let _ = copy_bidirectional(&mut client, &mut engine).await;
+                    return;
+                }
+                Err(error) => tracing::debug!(cluster = %self.cluster, %address, %error, "a manager does not accept"),
+            }
+        }
+    }
+}
+
+/// Addresses of the managers in the swarm; before there is a swarm, of the masters. Those that leave come last in
+/// line: they answer only when nobody else is left to.
+fn managers(nodes: &[Node]) -> Vec<Ipv4Addr> {
+    let masters = nodes.iter().filter(|node| node.is_master).collect::<Vec<_>>();
+    let staying = masters.iter().copied().filter(|node| !is_leaving(node)).collect::<Vec<_>>();
+    let members = staying.iter().copied().filter(|node| {
+        node.observed.as_ref().is_some_and(|observed| observed.swarm_node_id.is_some())
+    });
+    let members = members.collect::<Vec<_>>();
+    let chosen = [members, staying, masters].into_iter().find(|group| !group.is_empty()).unwrap_or_default();
+    chosen.into_iter().filter_map(|node| node.address.as_deref()?.parse().ok()).collect()
+}
+
+/// Accepts for ever and serves at most `limit` connections at a time. Dropping it drops them all.
+pub(crate) async fn accept<F, S>(listener: TcpListener, limit: usize, mut serve: F)
+where
+    F: FnMut(TcpStream) -> S,
+    S: Future<Output = ()> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(limit));
+    let mut serving = tokio::task::JoinSet::new();
+    loop {
+        while serving.try_join_next().is_some() {}
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((client, _)) => {
+                // Small answers go out at once; that it can't be set costs only time.
+                let _ = client.set_nodelay(true);
+                let served = serve(client);
+                serving.spawn(async move {
+                    served.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BREATHER).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use magnum_domain::NodePhase;
+    use magnum_domain::agent::ObservedNode;
+
+    use super::*;
+    use crate::local::testing::{cluster, node};
+
+    #[test]
+    fn clients_are_led_to_members_then_masters_then_whoever_is_left() {
+        let cluster = cluster("web");
+        let master = |index: u8, phase, member: bool| {
+            let mut node = node(&cluster, &format!("web-master-{index}"));
+            node.is_master = true;
+            node.phase = phase;
+            node.address = Some(format!("10.77.0.{index}"));
+            let swarm_node_id = member.then(|| "id".to_owned());
+            node.observed = Some(ObservedNode { swarm_node_id, ..ObservedNode::default() });
+            node
+        };
+        let mut worker = node(&cluster, "web-worker-0");
+        worker.address = Some("10.77.0.99".to_owned());
+        let (ready, leaving) = (NodePhase::Ready, NodePhase::Leaving);
+        for (nodes, expected) in [
+            (vec![master(1, ready, true), master(2, ready, false), worker.clone()], vec![1]),
+            (vec![master(1, ready, false), master(2, ready, false)], vec![1, 2]),
+            (vec![master(1, leaving, true), master(2, ready, true)], vec![2]),
+            (vec![master(1, leaving, true), worker.clone()], vec![1]),
+            (vec![worker], vec![]),
+        ] {
+            let found = managers(&nodes).iter().map(|address| address.octets()[3]).collect::<Vec<_>>();
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Where the agents of a cluster's nodes call: HTTPS inside the cluster's own network.
+//!
+//! Joining needs the one-time token; everything else a certificate that this cluster's authority has signed and
+//! that the node's row names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use magnum_certs::tls::peer_fingerprint;
+use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, Vault, sign_node_csr};
+use magnum_domain::agent::{
+    JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH,
+};
+use magnum_domain::certificate::Authority;
+use magnum_domain::event::NewEvent;
+use magnum_domain::{Cluster, Node, NodePhase};
+use magnum_store::{Store, StoreError};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::forward::accept;
+use super::{names, secret};
+
+/// Port of the listener on the machine's side of the cluster's network.
+pub(crate) const PORT: u16 = 9512;
+/// Longest body that is read: a report or a certificate request is a few KiB.
+const BODY: usize = 64 * 1024;
+/// Longest text of an agent that is kept.
+const TEXT: usize = 2000;
+/// Connections held at a time for one cluster.
+const CONNECTIONS: usize = 1024;
+/// Time for the TLS handshake and for a request's head.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// The listener of one cluster.
+#[derive(Clone)]
+pub(crate) struct AgentListener {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) cluster: Arc<Cluster>,
+}
+
+/// SHA-256 of the certificate that the peer has shown, if any.
+#[derive(Clone)]
+struct Peer(Option<String>);
+
+impl AgentListener {
+    /// Serves for ever; ends by being dropped.
+    pub(crate) async fn run(self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+        let acceptor = TlsAcceptor::from(tls);
+        let router = Router::new()
+            .route(JOIN_PATH, post(join))
+            .route(STATE_PATH, get(state))
+            .route(REPORT_PATH, post(report))
+            .layer(DefaultBodyLimit::max(BODY))
+            .with_state(self);
+        accept(listener, CONNECTIONS, |client| serve(client, acceptor.clone(), router.clone())).await;
+    }
+
+    /// The node whose certificate the peer has shown.
+    async fn node(&self, peer: &Peer) -> Result<Node, Refusal> {
+        let refused = || Refusal(StatusCode::UNAUTHORIZED, "show the certificate that this node was given".to_owned());
+        let fingerprint = peer.0.as_deref().ok_or_else(refused)?;
+        let node = self.store.node_by_fingerprint(fingerprint).await?.ok_or_else(refused)?;
+        if node.cluster_uuid == self.cluster.uuid { Ok(node) } else { Err(refused()) }
+    }
+}
+
+async fn serve(client: TcpStream, acceptor: TlsAcceptor, router: Router) {
+    let stream = match tokio::time::timeout(HEAD, acceptor.accept(client)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "an agent's handshake failed"),
+        Err(_elapsed) => return,
+    };
+    let peer = Peer(peer_fingerprint(stream.get_ref().1));
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "an agent's connection ended");
+    }
+}
+
+/// Why a call is not answered with what was asked for.
+struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self(StatusCode::NOT_FOUND, "there is no such node any more".to_owned()),
+            error => {
+                tracing::warn!(%error, "an agent's call could not be served");
+                Self(StatusCode::SERVICE_UNAVAILABLE, "the database could not be used; try again".to_owned())
+            }
+        }
+    }
+}
+
+impl From<CertError> for Refusal {
+    fn from(error: CertError) -> Self {
+        if error.is_clients_fault() {
+            return Self(StatusCode::BAD_REQUEST, format!("the certificate request can't be signed: {error}"));
+        }
+        tracing::warn!(%error, "a node's certificate could not be signed");
+        Self(StatusCode::SERVICE_UNAVAILABLE, "the cluster's authority could not be used; try again".to_owned())
+    }
+}
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+async fn join(
+    State(listener): State<AgentListener>,
+    body: Result<Json<JoinRequest>, JsonRejection>,
+) -> Result<Json<JoinResponse>, Refusal> {
+    let Json(request) = body?;
+    let refused = || Refusal(StatusCode::FORBIDDEN, "the join token is not valid, or was used already".to_owned());
+    let node = listener.store.get_node(request.node).await.map_err(|error| match error {
+        StoreError::NotFound { .. } => refused(),
+        other => other.into(),
+    })?;
+    let hash = secret::hash(&request.join_token);
+    if node.cluster_uuid != listener.cluster.uuid || node.join_token_hash.as_deref() != Some(hash.as_str()) {
+        return Err(refused());
+    }
+    let (certificate, ca) = sign(&listener, &node, &request.csr).await?;
+    let fingerprint = fingerprint(&certificate)?;
+    // The token is spent in the same statement that compares it, so of two who hold it one gets a certificate.
+    if !listener.store.join_node(node.uuid, &hash, &fingerprint).await? {
+        return Err(refused());
+    }
+    Ok(Json(JoinResponse { certificate, ca }))
+}
+
+/// Signs a node's request: for the names that its row gives it, and those of the way that tenants take to it. Returns
+/// the certificate and the authority's.
+async fn sign(listener: &AgentListener, node: &Node, csr: &str) -> Result<(String, String), CertError> {
+    let authority = listener.vault.authority(&listener.cluster, Authority::Cluster).await?;
+    let here = ["127.0.0.1", "localhost"].map(str::to_owned);
+    let subject =
+        NodeSubject { name: names::hostname(node), names: node.address.clone().into_iter().chain(here).collect() };
+    let certificate = sign_node_csr(&authority, csr, &subject, DEFAULT_VALIDITY_DAYS)?;
+    Ok((certificate, authority.certificate_pem().to_owned()))
+}
+
+fn fingerprint(certificate: &str) -> Result<String, CertError> {
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes())
+        .map_err(|error| CertError::InvalidCertificate(error.to_string()))?;
+    Ok(magnum_certs::fingerprint(&der))
+}
+
+#[derive(Deserialize)]
+struct After {
+    after: Option<i64>,
+}
+
+async fn state(
+    State(listener): State<AgentListener>,
+    Extension(peer): Extension<Peer>,
+    Query(query): Query<After>,
+) -> Result<Response, Refusal> {
+    let node = listener.node(&peer).await?.uuid;
+    let mut changed = listener.store.nodes_changed();
+    let end = tokio::time::Instant::now() + Duration::from_secs(POLL_SECONDS);
+    loop {
+        changed.mark_unchanged();
+        let row = listener.store.get_node(node).await?;
+        if let Some(desired) = row.desired
+            && query.after.is_none_or(|after| desired.generation > after)
+        {
+            return Ok(Json(desired).into_response());
+        }
+        let now = tokio::time::Instant::now();
+        if now >= end {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        // Changes that another process writes are not announced here: hence the look every second.
+        let _ = tokio::time::timeout((end - now).min(Duration::from_secs(1)), changed.changed()).await;
+    }
+}
+
+async fn report(
+    State(listener): State<AgentListener>,
+    Extension(peer): Extension<Peer>,
+    body: Result<Json<Report>, JsonRejection>,
+) -> Result<StatusCode, Refusal> {
+    let node = listener.node(&peer).await?;
+    let Json(mut report) = body?;
+    check(&report)?;
+    for text in [Some(&mut report.message), report.observed.problem.as_mut()].into_iter().flatten() {
+        shorten(text);
+    }
+    let phase = phase(&node, &report);
+    listener.store.node_report(node.uuid, &report.observed, Some(phase), Some(&report.message)).await?;
+    let repeated = node.message.as_deref() == Some(report.message.as_str());
+    if !repeated {
+        listener.store.add_event(event(&listener.cluster, &node, report)).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What comes from a node may be anybody's words: identities are used in calls to the engine, the step is shown.
+fn check(report: &Report) -> Result<(), Refusal> {
+    let plain = |text: &str, more: &[char]| {
+        !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
+    };
+    let observed = &report.observed;
+    let ids = [&observed.swarm_node_id, &observed.swarm_id];
+    let versions = [&observed.engine_version];
+    let fine = plain(&report.step, &['.', '_', '-'])
+        && ids.into_iter().flatten().all(|id| plain(id, &[]))
+        && versions.into_iter().flatten().all(|version| plain(version, &['.', '+', '-', '~', '_', ':']));
+    if fine { Ok(()) } else { Err(Refusal(StatusCode::BAD_REQUEST, "the report holds odd words".to_owned())) }
+}
+
+fn shorten(text: &mut String) {
+    if text.len() > TEXT {
+        let end = (0..=TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
+/// How far the node has come, by what its agent says.
+fn phase(node: &Node, report: &Report) -> NodePhase {
+    let seen = &report.observed;
+    match node.phase {
+        NodePhase::Leaving | NodePhase::Gone => node.phase,
+        _ if !seen.engine_ready => NodePhase::Joined,
+        _ if seen.swarm_node_id.is_some() => NodePhase::Ready,
+        _ => NodePhase::EngineReady,
+    }
+}
+
+fn event(cluster: &Cluster, node: &Node, report: Report) -> NewEvent {
+    NewEvent {
+        cluster_uuid: cluster.uuid,
+        operation_uuid: None,
+        node: Some(node.name.clone()),
+        step: report.step,
+        state: report.state,
+        message: report.message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use magnum_domain::EventState;
+    use magnum_domain::agent::ObservedNode;
+
+    use super::*;
+    use crate::local::testing::{cluster, node};
+
+    fn report(step: &str, observed: ObservedNode) -> Report {
+        Report { step: step.to_owned(), state: EventState::Done, message: String::new(), observed }
+    }
+
+    #[test]
+    fn a_phase_follows_the_report_unless_the_node_leaves() {
+        let engine = ObservedNode { engine_ready: true, ..ObservedNode::default() };
+        let member = ObservedNode { swarm_node_id: Some("id".to_owned()), ..engine.clone() };
+        let mut node = node(&cluster("web"), "web-worker-0");
+        for (before, observed, after) in [
+            (NodePhase::Started, ObservedNode::default(), NodePhase::Joined),
+            (NodePhase::Joined, engine.clone(), NodePhase::EngineReady),
+            (NodePhase::EngineReady, member.clone(), NodePhase::Ready),
+            (NodePhase::Ready, ObservedNode::default(), NodePhase::Joined),
+            (NodePhase::Leaving, member, NodePhase::Leaving),
+            (NodePhase::Leaving, engine, NodePhase::Leaving),
+        ] {
+            node.phase = before;
+            assert_eq!(phase(&node, &report("x", observed)), after, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn odd_words_of_an_agent_are_refused() {
+        let id = |id: &str| ObservedNode { swarm_node_id: Some(id.to_owned()), ..ObservedNode::default() };
+        let version = |text: &str| ObservedNode { engine_version: Some(text.to_owned()), ..ObservedNode::default() };
+        for (step, observed, fine) in [
+            ("engine.start", id("g1bndu4a40j3bq5byv9weqa42"), true),
+            ("engine.start", version("20.10.24+dfsg1"), true),
+            ("", ObservedNode::default(), false),
+            ("engine start\n", ObservedNode::default(), false),
+            ("engine.start", id("../../containers"), false),
+            ("engine.start", id(""), false),
+            ("engine.start", version("<script>"), false),
+        ] {
+            assert_eq!(check(&report(step, observed)).is_ok(), fine, "{step}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let mut text = "\u{e4}".repeat(TEXT);
+        shorten(&mut text);
+        assert!(text.len() <= TEXT && text.chars().all(|c| c == '\u{e4}'));
+        let mut short = "short".to_owned();
+        shorten(&mut short);
+        assert_eq!(short, "short");
+    }
+}

@@ -1,0 +1,246 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use magnum_domain::agent::{DesiredNode, ObservedNode, SwarmSpec};
+use magnum_domain::Resource;
+
+use super::*;
+use crate::local::engine;
+use crate::local::testing::{node, options, resource, snapshot};
+
+/// A plan in short: stages by `/`, steps by space; `kind:node` with the node's name after the cluster's.
+fn shown(plan: &Plan, snapshot: &Snapshot) -> String {
+    let step = |step: &Step| match step.node.and_then(|uuid| snapshot.nodes.iter().find(|node| node.uuid == uuid)) {
+        Some(node) => format!("{}:{}", step.kind, node.name.trim_start_matches("web-")),
+        None => step.kind.clone(),
+    };
+    let stage = |stage: &Vec<Step>| stage.iter().map(step).collect::<Vec<_>>().join(" ");
+    plan.stages.iter().map(stage).collect::<Vec<_>>().join(" / ")
+}
+
+fn planned(snapshot: &Snapshot, observed: &Observed) -> String {
+    shown(&plan(snapshot, observed, |node| engine::spec(snapshot, node, &options())), snapshot)
+}
+
+/// A cluster that is up, with all that is seen of it.
+fn up(masters: i32, workers: i32) -> (Snapshot, Observed) {
+    let mut snapshot = snapshot(masters, workers);
+    let mut observed = Observed { network: true, served: true, running: BTreeSet::new() };
+    for kind in [Kind::Folder, Kind::Cgroup, Kind::Namespace, Kind::Port] {
+        snapshot.resources.push(resource(&snapshot, None, kind.as_str(), ResourceState::Made));
+    }
+    for index in 0..snapshot.nodes.len() {
+        let id = format!("id{index}");
+        let engine = engine::spec(&snapshot, &snapshot.nodes[index], &options());
+        let node = &mut snapshot.nodes[index];
+        node.phase = NodePhase::Ready;
+        node.address = Some(format!("10.77.0.{}", 11 + index));
+        node.desired = Some(DesiredNode { generation: 1, engine, swarm: SwarmSpec::Wait });
+        node.observed =
+            Some(ObservedNode { engine_ready: true, swarm_node_id: Some(id.clone()), ..ObservedNode::default() });
+        let uuid = node.uuid;
+        observed.running.insert(uuid);
+        for kind in [Kind::Folder, Kind::Cgroup, Kind::Namespace, Kind::Process] {
+            snapshot.resources.push(resource(&snapshot, Some(uuid), kind.as_str(), ResourceState::Made));
+        }
+        let row = resource(&snapshot, Some(uuid), Kind::SwarmMember.as_str(), ResourceState::Made);
+        snapshot.resources.push(Resource { attributes: ledger::member(&id), ..row });
+    }
+    (snapshot, observed)
+}
+
+fn add_worker(snapshot: &mut Snapshot, position: i32) -> Uuid {
+    let mut added = node(&snapshot.cluster, &format!("web-worker-{position}"));
+    added.nodegroup_uuid = snapshot.nodegroups[1].uuid;
+    added.position = position;
+    snapshot.nodes.push(added);
+    snapshot.nodes.last().unwrap().uuid
+}
+
+#[test]
+fn every_work_is_read_as_it_is_written() {
+    for (work, kind, ..) in WORKS {
+        let step = work.step(None);
+        assert_eq!((step.kind.as_str(), Work::of(&step)), (kind, Some(work)));
+        assert!(step.timeout >= Duration::from_secs(30));
+    }
+    let unknown = Step { kind: "stack.create".to_owned(), ..Work::DrainNode.step(None) };
+    assert_eq!(Work::of(&unknown), None);
+}
+
+#[test]
+fn a_new_cluster_is_planned_from_the_network_to_the_last_worker() {
+    let snapshot = snapshot(3, 1);
+    assert_eq!(
+        planned(&snapshot, &Observed::default()),
+        "network.create \
+         / node.start:master-0 node.start:master-1 node.start:master-2 node.start:worker-0 \
+         / node.engine:master-0 node.engine:master-1 node.engine:master-2 node.engine:worker-0 \
+         / swarm.init:master-0 / swarm.join:master-1 / swarm.join:master-2 / swarm.join:worker-0"
+    );
+}
+
+#[test]
+fn a_cluster_that_is_as_wanted_needs_nothing() {
+    let (snapshot, observed) = up(3, 2);
+    assert_eq!(planned(&snapshot, &observed), "");
+}
+
+#[test]
+fn titles_are_for_people() {
+    let (mut snapshot, observed) = up(1, 0);
+    add_worker(&mut snapshot, 0);
+    let plan = plan(&snapshot, &observed, |node| engine::spec(&snapshot, node, &options()));
+    let titles = plan.stages.iter().flatten().map(|step| step.title.as_str()).collect::<Vec<_>>();
+    assert_eq!(
+        titles,
+        [
+            "start node web-worker-0",
+            "bring up the container engine of node web-worker-0",
+            "add node web-worker-0 to the swarm"
+        ]
+    );
+}
+
+#[test]
+fn whatever_differs_is_mended_and_nothing_else() {
+    type Change = fn(&mut Snapshot, &mut Observed);
+    let cases: [(&str, Change, &str); 14] = [
+        ("a restart of the process", |_, observed| observed.served = false, "network.create"),
+        (
+            "a restart of the machine",
+            |_, observed| *observed = Observed::default(),
+            "network.create / node.start:master-0 node.start:worker-0 node.start:worker-1 \
+             / node.engine:master-0 node.engine:worker-0 node.engine:worker-1",
+        ),
+        (
+            "a dead node",
+            |snapshot, observed| drop(observed.running.remove(&snapshot.nodes[1].uuid)),
+            "node.start:worker-0 / node.engine:worker-0",
+        ),
+        ("a dead engine", |snapshot, _| snapshot.nodes[0].phase = NodePhase::Joined, "node.engine:master-0"),
+        (
+            "other labels for the workers",
+            |snapshot, _| drop(snapshot.nodegroups[1].node_labels.insert("zone".to_owned(), "b".to_owned())),
+            "node.engine:worker-0 node.engine:worker-1",
+        ),
+        (
+            "a worker more",
+            |snapshot, _| drop(add_worker(snapshot, 2)),
+            "node.start:worker-2 / node.engine:worker-2 / swarm.join:worker-2",
+        ),
+        (
+            "a worker that was started but died before it joined",
+            |snapshot, _| {
+                let added = add_worker(snapshot, 2);
+                snapshot.nodes[3].phase = NodePhase::Started;
+                let row = resource(snapshot, Some(added), Kind::SwarmMember.as_str(), ResourceState::Planned);
+                snapshot.resources.push(row);
+            },
+            "node.start:worker-2 / node.engine:worker-2 / swarm.join:worker-2",
+        ),
+        (
+            "two workers less",
+            |snapshot, _| snapshot.nodes[1..].iter_mut().for_each(|node| node.phase = NodePhase::Leaving),
+            "node.drain:worker-0 node.drain:worker-1 / swarm.leave:worker-0 swarm.leave:worker-1 \
+             / node.remove:worker-0 node.remove:worker-1 / node.destroy:worker-0 node.destroy:worker-1",
+        ),
+        (
+            "a dead worker less",
+            |snapshot, observed| {
+                snapshot.nodes[1].phase = NodePhase::Leaving;
+                observed.running.remove(&snapshot.nodes[1].uuid);
+            },
+            "node.remove:worker-0 / node.destroy:worker-0",
+        ),
+        (
+            "a worker less that was struck off already",
+            |snapshot, _| {
+                snapshot.nodes[1].phase = NodePhase::Leaving;
+                let uuid = snapshot.nodes[1].uuid;
+                let member = Kind::SwarmMember.as_str();
+                snapshot.resources.retain(|row| row.node_uuid != Some(uuid) || row.kind != member);
+            },
+            "node.destroy:worker-0",
+        ),
+        (
+            "one worker less and another more",
+            |snapshot, _| {
+                add_worker(snapshot, 2);
+                snapshot.nodes[2].phase = NodePhase::Leaving;
+            },
+            "node.start:worker-2 / node.engine:worker-2 / swarm.join:worker-2 \
+             / node.drain:worker-1 / swarm.leave:worker-1 / node.remove:worker-1 / node.destroy:worker-1",
+        ),
+        (
+            "a worker whose data is lost",
+            |snapshot, _| {
+                snapshot.nodes[1].phase = NodePhase::EngineReady;
+                snapshot.nodes[1].observed = Some(ObservedNode { engine_ready: true, ..ObservedNode::default() });
+            },
+            "swarm.join:worker-0",
+        ),
+        (
+            "the only manager whose data is lost",
+            |snapshot, _| {
+                snapshot.nodes[0].phase = NodePhase::EngineReady;
+                snapshot.nodes[0].observed = Some(ObservedNode { engine_ready: true, ..ObservedNode::default() });
+            },
+            "swarm.init:master-0",
+        ),
+        (
+            "an engine that is not up yet is in no swarm, and has lost nothing",
+            |snapshot, _| {
+                snapshot.nodes[1].phase = NodePhase::Joined;
+                snapshot.nodes[1].observed = Some(ObservedNode::default());
+            },
+            "node.engine:worker-0",
+        ),
+    ];
+    for (what, change, expected) in cases {
+        let (mut snapshot, mut observed) = up(1, 2);
+        change(&mut snapshot, &mut observed);
+        assert_eq!(planned(&snapshot, &observed), expected, "{what}");
+    }
+}
+
+#[test]
+fn managers_leave_one_after_another() {
+    let (mut snapshot, observed) = up(5, 0);
+    snapshot.nodes[3..].iter_mut().for_each(|node| node.phase = NodePhase::Leaving);
+    assert_eq!(
+        planned(&snapshot, &observed),
+        "node.drain:master-3 node.drain:master-4 / swarm.leave:master-3 / swarm.leave:master-4 \
+         / node.remove:master-3 node.remove:master-4 / node.destroy:master-3 node.destroy:master-4"
+    );
+}
+
+#[test]
+fn a_manager_that_lost_its_data_joins_those_that_did_not() {
+    let (mut snapshot, observed) = up(3, 0);
+    snapshot.nodes[0].phase = NodePhase::EngineReady;
+    snapshot.nodes[0].observed = Some(ObservedNode { engine_ready: true, ..ObservedNode::default() });
+    assert_eq!(planned(&snapshot, &observed), "swarm.join:master-0");
+}
+
+#[test]
+fn taking_down_works_from_rows_alone() {
+    let (mut snapshot, observed) = up(1, 1);
+    snapshot.deleting = true;
+    assert_eq!(planned(&snapshot, &observed), "node.destroy:master-0 node.destroy:worker-0 / network.destroy");
+    assert_eq!(
+        planned(&snapshot, &Observed::default()),
+        "node.destroy:master-0 node.destroy:worker-0 / network.destroy",
+        "whatever is seen of it"
+    );
+    snapshot.nodes.remove(1);
+    assert_eq!(
+        planned(&snapshot, &observed),
+        "node.destroy:master-0 node.destroy / network.destroy",
+        "things of a node whose row is gone"
+    );
+    snapshot.nodes.clear();
+    snapshot.resources.retain(|row| row.node_uuid.is_none());
+    assert_eq!(planned(&snapshot, &observed), "network.destroy");
+    snapshot.resources.clear();
+    assert_eq!(planned(&snapshot, &observed), "");
+}

@@ -1,0 +1,223 @@
+//! Membership in the swarm: founding it, taking nodes in one by one, and letting them go.
+
+use std::time::Duration;
+
+use magnum_coe::engine::{Availability, EngineClient, Role, SwarmNode};
+use magnum_coe::swarm::CONTROL_PORT;
+use magnum_domain::agent::{DesiredNode, SwarmSpec};
+use magnum_domain::driver::{Progress, Snapshot};
+use magnum_domain::{Node, ResourceState};
+use secrecy::ExposeSecret;
+
+use super::error::LocalError;
+use super::ledger::{self, Kind, Ledger};
+use super::node::{Awaited, is_running, logs};
+use super::{Shared, names, plan};
+
+/// How often the managers are asked while something is waited for.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a drained node's tasks may take to end; what still runs then is ended with the node.
+const DRAIN: Duration = Duration::from_secs(60);
+
+impl Shared {
+    /// Makes the swarm on its first manager.
+    pub(super) async fn init_swarm(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        if snapshot.nodes.iter().any(|other| plan::member_row(snapshot, other.uuid).is_some()) {
+            return Err(LocalError::Hopeless(format!(
+                "the swarm is gone: no manager has kept its data, {} included; delete the cluster and make it anew",
+                node.name
+            )));
+        }
+        let advertise = address(node)?.to_owned();
+        self.become_member(snapshot, node, SwarmSpec::Init { advertise }, progress).await
+    }
+
+    /// Takes one node into the swarm, with a token that is replaced afterwards.
+    pub(super) async fn join_swarm(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let engine = self.engine(snapshot).await?;
+        let row = self.store.get_node(node.uuid).await?;
+        let joined = row.observed.as_ref().and_then(|seen| seen.swarm_node_id.clone());
+        if let Some(stale) = plan::member_row(snapshot, node.uuid).filter(|known| Some(*known) != joined.as_deref()) {
+            // The node's data was lost: to the managers it is another one now.
+            strike_off(&engine, stale).await?;
+        }
+        let role = if node.is_master { Role::Manager } else { Role::Worker };
+        let spec = SwarmSpec::Join {
+            managers: managers(snapshot, node),
+            token: engine.join_token(role).await?.expose_secret().to_owned(),
+            advertise: address(node)?.to_owned(),
+        };
+        self.become_member(snapshot, &row, spec, progress).await?;
+        // Used once: whoever reads it off the node's configuration later can do nothing with it.
+        engine.rotate_join_token(role).await?;
+        self.await_listed(&engine, node, progress).await
+    }
+
+    /// Asks the node's agent for membership, and writes down the identity it got.
+    async fn become_member(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        swarm: SwarmSpec,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let ledger = Ledger { store: &self.store, cluster: node.cluster_uuid };
+        let name = node.uuid.to_string();
+        let mut membership = ledger.plan(Some(node.uuid), Kind::SwarmMember, &name, serde_json::json!({})).await?;
+        let engine = super::engine::spec(snapshot, node, &self.options);
+        let row = self.store.get_node(node.uuid).await?;
+        self.desire(&row, DesiredNode { generation: 0, engine, swarm }).await?;
+        let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
+        let id = self
+            .await_node(node.uuid, progress, |row| {
+                let seen = row.observed.clone().unwrap_or_default();
+                if let Some(id) = seen.swarm_node_id {
+                    return Ok(Awaited::Done(id));
+                }
+                if !is_running(&folder) {
+                    return Err(LocalError::node(&row.name, format!("its agent has ended: {}", logs(&folder))));
+                }
+                Ok(Awaited::Waiting(match seen.problem {
+                    Some(problem) => format!("node {}: {problem}", row.name),
+                    None => format!("node {}: joining the swarm", row.name),
+                }))
+            })
+            .await?;
+        membership.attributes = ledger::member(&id);
+        ledger.made(&membership).await
+    }
+
+    /// Waits until the managers call the node ready.
+    async fn await_listed(
+        &self,
+        engine: &EngineClient,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let row = self.store.get_node(node.uuid).await?;
+        let id = row.observed.and_then(|seen| seen.swarm_node_id).unwrap_or_default();
+        loop {
+            if progress.is_cancelled() {
+                return Err(LocalError::Cancelled);
+            }
+            let nodes = engine.nodes().await?;
+            if nodes.iter().any(|listed| listed.id == id && listed.is_ready()) {
+                return Ok(());
+            }
+            progress.waiting_for(&format!("node {}: the managers to call it ready", node.name)).await;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Moves a leaving node's tasks elsewhere.
+    pub(super) async fn drain(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let Some(id) = plan::member_row(snapshot, node.uuid) else { return Ok(()) };
+        let engine = self.engine(snapshot).await?;
+        if listed(&engine, id).await?.is_none() {
+            return Ok(());
+        }
+        engine.node_set_availability(id, Availability::Drain).await?;
+        let end = tokio::time::Instant::now() + DRAIN;
+        loop {
+            if progress.is_cancelled() {
+                return Err(LocalError::Cancelled);
+            }
+            let running = engine.running_tasks(id).await?;
+            if running == 0 {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= end {
+                tracing::warn!(node = %node.name, running, "tasks do not end; they end with the node");
+                return Ok(());
+            }
+            progress.waiting_for(&format!("node {}: {running} tasks to move elsewhere", node.name)).await;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Makes a leaving node leave; a manager becomes a worker first, so that the others agree without it.
+    pub(super) async fn leave_swarm(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let Some(id) = plan::member_row(snapshot, node.uuid) else { return Ok(()) };
+        let engine = self.engine(snapshot).await?;
+        if listed(&engine, id).await?.is_some_and(|listed| listed.role == Role::Manager) {
+            engine.node_demote(id).await?;
+        }
+        let row = self.store.get_node(node.uuid).await?;
+        let spec = super::engine::spec(snapshot, node, &self.options);
+        self.desire(&row, DesiredNode { generation: 0, engine: spec, swarm: SwarmSpec::Leave }).await?;
+        let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
+        self.await_node(node.uuid, progress, |row| {
+            let gone = row.observed.as_ref().is_none_or(|seen| seen.swarm_node_id.is_none());
+            if gone || !is_running(&folder) {
+                return Ok(Awaited::Done(()));
+            }
+            Ok(Awaited::Waiting(format!("node {}: leaving the swarm", row.name)))
+        })
+        .await
+    }
+
+    /// Strikes a node off the managers' list, and its membership off the ledger.
+    pub(super) async fn remove_member(&self, snapshot: &Snapshot, node: &Node) -> Result<(), LocalError> {
+        let row = snapshot
+            .resources
+            .iter()
+            .find(|row| row.node_uuid == Some(node.uuid) && row.kind == Kind::SwarmMember.as_str());
+        let Some(row) = row else { return Ok(()) };
+        if let Some(id) = ledger::member_id(row).filter(|_| row.state == ResourceState::Made) {
+            let engine = self.engine(snapshot).await?;
+            strike_off(&engine, id).await?;
+        }
+        self.store.delete_resource(row.id).await?;
+        Ok(())
+    }
+}
+
+/// Removes a member that is not coming back. That the managers do not know it is as good.
+async fn strike_off(engine: &EngineClient, id: &str) -> Result<(), LocalError> {
+    let Some(node) = listed(engine, id).await? else { return Ok(()) };
+    if node.role == Role::Manager {
+        engine.node_demote(id).await?;
+    }
+    engine.node_remove(id, true).await?;
+    Ok(())
+}
+
+async fn listed(engine: &EngineClient, id: &str) -> Result<Option<SwarmNode>, LocalError> {
+    Ok(engine.nodes().await?.into_iter().find(|node| node.id == id))
+}
+
+fn address(node: &Node) -> Result<&str, LocalError> {
+    node.address.as_deref().ok_or_else(|| LocalError::node(&node.name, "it has no address yet"))
+}
+
+/// Where a node asks to be taken in: the managers that are in the swarm already.
+fn managers(snapshot: &Snapshot, node: &Node) -> Vec<String> {
+    let is_in = |other: &&Node| {
+        other.is_master
+            && other.uuid != node.uuid
+            && !plan::is_leaving(other)
+            && plan::member_row(snapshot, other.uuid).is_some()
+    };
+    let addresses = snapshot.nodes.iter().filter(is_in).filter_map(|other| other.address.as_deref());
+    addresses.map(|address| format!("{address}:{CONTROL_PORT}")).collect()
+}
