@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::map_response;
+use axum::response::Response;
+use futures::StreamExt;
 use magnum_config::Settings;
 use magnum_policy::Policy;
 use tokio::net::TcpListener;
@@ -73,6 +78,8 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         if let Some(routes) = identity.routes {
             router = routes.fallback_service(router);
         }
+        let ending = shutdown.clone();
+        let router = router.layer(map_response(move |answer| end_stream(answer, ending.clone())));
         tasks.spawn(listener::serve(listener, tls, router, shutdown.clone()));
         tracing::info!(%url, "ready");
         if parts == Parts::BOTH && identity.built_in {
@@ -99,6 +106,15 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
     }
     store.close().await;
     Ok(())
+}
+
+/// An event stream has no end of its own: it would hold draining up. Its reader comes back where it left off.
+async fn end_stream(answer: Response, shutdown: CancellationToken) -> Response {
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("text/event-stream") {
+        return answer;
+    }
+    answer.map(|body| Body::from_stream(body.into_data_stream().take_until(shutdown.cancelled_owned())))
 }
 
 async fn listen(settings: &Settings, options: &Serve) -> anyhow::Result<TcpListener> {
