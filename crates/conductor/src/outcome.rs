@@ -1,20 +1,26 @@
 //! The rows at the end of an operation: statuses, reasons, addresses.
 
 use magnum_domain::driver::{Facts, Snapshot};
-use magnum_domain::{ClusterStatus, NodePhase, Nodegroup, Operation, OperationKind, OperationState};
-use magnum_store::{ClusterOutcome, NodegroupChange, NodegroupOutcome};
+use magnum_domain::operation::{Arguments, NewOperation};
+use magnum_domain::{ClusterStatus, NodePhase, Nodegroup, Operation, OperationKind, OperationState, now};
+use magnum_store::{Change, ClusterOutcome, NodegroupChange, NodegroupOutcome, StoreError};
 use uuid::Uuid;
 
 use crate::{Conductor, ConductorError};
 
 /// The statuses of the cluster and of the node group it was about.
 fn statuses(kind: OperationKind, succeeded: bool) -> (ClusterStatus, ClusterStatus) {
-    use ClusterStatus::{CreateComplete, CreateFailed, DeleteComplete, DeleteFailed, UpdateComplete, UpdateFailed};
+    use ClusterStatus::{
+        CreateComplete, CreateFailed, DeleteComplete, DeleteFailed, RollbackComplete, RollbackFailed, UpdateComplete,
+        UpdateFailed,
+    };
     match (kind, succeeded) {
         (OperationKind::Create, true) => (CreateComplete, CreateComplete),
         (OperationKind::Create, false) => (CreateFailed, CreateFailed),
         (OperationKind::Delete, true) => (DeleteComplete, DeleteComplete),
         (OperationKind::Delete, false) => (DeleteFailed, DeleteFailed),
+        (OperationKind::Rollback, true) => (RollbackComplete, RollbackComplete),
+        (OperationKind::Rollback, false) => (RollbackFailed, RollbackFailed),
         (OperationKind::NodegroupCreate, true) => (UpdateComplete, CreateComplete),
         (OperationKind::NodegroupCreate, false) => (UpdateFailed, CreateFailed),
         (OperationKind::NodegroupDelete, true) => (UpdateComplete, DeleteComplete),
@@ -87,7 +93,43 @@ pub(crate) async fn failed(
     operation: &Operation,
     error: &ConductorError,
 ) -> Result<(), ConductorError> {
-    end_unfinished(conductor, operation, OperationState::Failed, &error.to_string()).await
+    end_unfinished(conductor, operation, OperationState::Failed, &error.to_string()).await?;
+    go_back(conductor, operation).await
+}
+
+/// An update that was asked to do so goes back to the size before, as an operation of its own.
+async fn go_back(conductor: &Conductor, operation: &Operation) -> Result<(), ConductorError> {
+    let arguments = &operation.arguments;
+    let (true, Some(group), Some(previous)) = (arguments.rollback, arguments.nodegroup, arguments.previous_node_count)
+    else {
+        return Ok(());
+    };
+    let rollback = NewOperation {
+        uuid: Uuid::new_v4(),
+        cluster_uuid: operation.cluster_uuid,
+        project_id: operation.project_id.clone(),
+        user_id: operation.user_id.clone(),
+        request_id: operation.request_id.clone(),
+        kind: OperationKind::Rollback,
+        arguments: Arguments { nodegroup: Some(group), node_count: Some(previous), ..Arguments::default() },
+        deadline_at: operation.deadline_at.map(|deadline| now() + (deadline - operation.created_at)),
+    };
+    let resized = NodegroupChange {
+        status: Some(ClusterStatus::RollbackInProgress),
+        node_count: Some(previous),
+        ..NodegroupChange::default()
+    };
+    let change = Change {
+        cluster_status: Some(ClusterStatus::RollbackInProgress),
+        nodegroups: vec![(group, resized)],
+        ..Change::default()
+    };
+    let may_go_back = |status: &ClusterStatus| *status == ClusterStatus::UpdateFailed;
+    match conductor.store.request_operation(rollback, &may_go_back, change).await {
+        // Somebody was faster with another change, or with a delete.
+        Ok(_) | Err(StoreError::WrongStatus { .. } | StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The deadline has passed.
@@ -110,7 +152,8 @@ pub(crate) async fn timed_out(
         (error, _) => format!("; last error: {error}"),
     };
     let reason = format!("{} not done within {minutes} min{at}{last}", operation.kind.as_str());
-    end_unfinished(conductor, operation, OperationState::Failed, &reason).await
+    end_unfinished(conductor, operation, OperationState::Failed, &reason).await?;
+    go_back(conductor, operation).await
 }
 
 /// Somebody asked for it to stop.

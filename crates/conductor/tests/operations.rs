@@ -17,7 +17,7 @@ use magnum_domain::{
     Cluster, ClusterStatus, ClusterTemplate, EventState, HealthStatus, Labels, NodePhase, Nodegroup, Operation,
     OperationKind, OperationState, now,
 };
-use magnum_store::{Change, ConnectOptions, Ident, NewCluster, Page, Scope, Store};
+use magnum_store::{Change, ConnectOptions, Ident, NewCluster, NodegroupChange, Page, Scope, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -379,6 +379,44 @@ async fn what_may_mend_itself_is_tried_again_and_what_will_not_is_not() {
     world.store.retry_operation(create).await.unwrap();
     assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
     assert_eq!(world.cluster(cluster).await.unwrap().status, ClusterStatus::CreateComplete);
+}
+
+#[tokio::test]
+async fn a_failed_update_goes_back_if_it_was_asked_to() {
+    let world = World::new().await;
+    world.start(quick());
+    let (cluster, create) = world.create(1, None).await;
+    world.ended(create).await;
+    let groups = world.store.nodegroups_of(&[cluster]).await.unwrap();
+    let group = groups.iter().find(|group| !group.is_master()).unwrap().uuid;
+    world.script(&[Next::FailForGood("no room")]);
+    let update = NewOperation {
+        arguments: Arguments {
+            nodegroup: Some(group),
+            previous_node_count: Some(1),
+            node_count: Some(2),
+            rollback: true,
+            ..Arguments::default()
+        },
+        ..operation(cluster, OperationKind::Update)
+    };
+    let id = update.uuid;
+    let grown = NodegroupChange { node_count: Some(2), ..NodegroupChange::default() };
+    let change = Change {
+        cluster_status: Some(ClusterStatus::UpdateInProgress),
+        nodegroups: vec![(group, grown)],
+        ..Change::default()
+    };
+    world.store.request_operation(update, &|_| true, change).await.unwrap();
+    assert_eq!(world.ended(id).await.state, OperationState::Failed);
+    let began = Instant::now();
+    while world.cluster(cluster).await.unwrap().status != ClusterStatus::RollbackComplete {
+        assert!(began.elapsed() < Duration::from_secs(10), "not back: {:?}", world.cluster(cluster).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let groups = world.store.nodegroups_of(&[cluster]).await.unwrap();
+    assert_eq!(groups.iter().find(|row| row.uuid == group).unwrap().node_count, 1);
+    assert_eq!(world.store.nodes(cluster).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

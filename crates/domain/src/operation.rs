@@ -28,6 +28,8 @@ pub enum OperationKind {
     NodegroupUpdate,
     /// Remove a node group.
     NodegroupDelete,
+    /// Go back to the size before an update that failed and was asked to do so.
+    Rollback,
     /// Take the cluster down.
     Delete,
 }
@@ -46,6 +48,7 @@ impl OperationKind {
             Self::NodegroupCreate => "nodegroup_create",
             Self::NodegroupUpdate => "nodegroup_update",
             Self::NodegroupDelete => "nodegroup_delete",
+            Self::Rollback => "rollback",
             Self::Delete => "delete",
         }
     }

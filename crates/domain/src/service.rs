@@ -32,7 +32,6 @@ impl Service {
     #[must_use]
     pub fn is_up(&self, now: Timestamp, down_after: std::time::Duration) -> bool {
         let seen = self.last_seen_up.or(self.updated_at).or(self.created_at);
-        !self.forced_down
-            && seen.is_some_and(|seen| (now - seen).abs().to_std().is_ok_and(|age| age <= down_after))
+        !self.forced_down && seen.is_some_and(|seen| (now - seen).abs().to_std().is_ok_and(|age| age <= down_after))
     }
 }

@@ -218,10 +218,11 @@ impl Store {
 
 /// What clusters and node groups show while an operation is on its way.
 fn in_progress(kind: OperationKind) -> (ClusterStatus, ClusterStatus) {
-    use ClusterStatus::{CreateInProgress, DeleteInProgress, UpdateInProgress};
+    use ClusterStatus::{CreateInProgress, DeleteInProgress, RollbackInProgress, UpdateInProgress};
     match kind {
         OperationKind::Create => (CreateInProgress, CreateInProgress),
         OperationKind::Delete => (DeleteInProgress, DeleteInProgress),
+        OperationKind::Rollback => (RollbackInProgress, RollbackInProgress),
         OperationKind::NodegroupCreate => (UpdateInProgress, CreateInProgress),
         OperationKind::NodegroupDelete => (UpdateInProgress, DeleteInProgress),
         _ => (UpdateInProgress, UpdateInProgress),

@@ -164,7 +164,28 @@ impl Drop for Server {
             let _ = child.kill();
             let _ = child.wait();
         }
+        // Of a test that failed half-way: nodes outlive their server, as they should anywhere else.
+        let clusters = std::fs::read_dir(self.state_dir.join("clusters")).into_iter().flatten().flatten();
+        for cluster in clusters {
+            let name = cluster.file_name().to_string_lossy().into_owned();
+            remove_cluster(&cluster.path(), &name[..8.min(name.len())]);
+        }
     }
+}
+
+fn remove_cluster(folder: &Path, short: &str) {
+    for (pid, _) in node_processes(folder) {
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    for namespace in namespaces(short) {
+        let _ = Command::new("ip").args(["netns", "delete", &namespace]).status();
+    }
+    let groups = format!("*/magnum/{short}*");
+    let _ = Command::new("find")
+        .args(["/sys/fs/cgroup", "-depth", "-type", "d", "-path", &groups, "-exec", "rmdir", "{}", ";"])
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// A logged-in client.
@@ -243,10 +264,10 @@ impl Client {
     }
 }
 
-/// Processes of the nodes below a state directory, with their command lines. A node's processes have mounts of
+/// Processes of the nodes whose folders are below this one, with their command lines. A node's processes have mounts of
 /// their own, whose sources are in that folder.
-pub fn node_processes(state_dir: &Path) -> Vec<(i32, String)> {
-    let folder = state_dir.join("clusters").to_string_lossy().into_owned();
+pub fn node_processes(folder: &Path) -> Vec<(i32, String)> {
+    let folder = folder.to_string_lossy().into_owned();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
