@@ -29,7 +29,7 @@ const GO: u8 = b'g';
 
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
+pub(crate) enum LaunchError {
     /// The specification could not be read.
     #[error("the launch specification {path}: {source}")]
     Spec {
@@ -66,7 +66,7 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 ///
 /// # Errors
 /// With the thing that failed. What was mounted until then goes with this process.
-pub fn launch(spec: &Path) -> Result<(), LaunchError> {
+pub(crate) fn launch(spec: &Path) -> Result<(), LaunchError> {
     let text = fs::read(spec).map_err(|source| LaunchError::Spec { path: spec.to_owned(), source })?;
     let read = serde_json::from_slice::<LaunchSpec>(&text)
         .map_err(|error| LaunchError::Spec { path: spec.to_owned(), source: error.into() })?;

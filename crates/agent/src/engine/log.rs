@@ -4,7 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::AgentError;
 
@@ -15,9 +15,11 @@ const TAIL: u64 = 4096;
 /// How many lines are shown.
 const LINES: usize = 3;
 
-/// Opens the log for an engine that appends to it.
-pub(super) fn open(path: &Path) -> Result<fs::File, AgentError> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(AgentError::file("open", path))
+/// Opens the log for an engine that appends to it; also says how long it is before.
+pub(super) fn open(path: &Path) -> Result<(fs::File, u64), AgentError> {
+    let file = OpenOptions::new().create(true).append(true).open(path).map_err(AgentError::file("open", path))?;
+    let length = file.metadata().map_err(AgentError::file("look at", path))?.len();
+    Ok((file, length))
 }
 
 /// Puts the log aside when it has become too long, and lets the engine begin at the top: since it appends, cutting the
@@ -35,24 +37,31 @@ pub(super) fn cap(path: &Path) -> Result<(), AgentError> {
     }
 }
 
-/// The last lines, in one; empty when there is nothing to show.
-pub(super) fn last_lines(path: &Path) -> String {
-    tail(path).map(|text| shorten(&text)).unwrap_or_default()
+/// The last lines that were written after the log was `from` bytes long, in one; empty when there is nothing to show.
+pub(super) fn last_lines(path: &Path, from: u64) -> String {
+    tail(path, from).map(|text| shorten(&text)).unwrap_or_default()
 }
 
-fn tail(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(PathBuf::from(path))?;
+fn tail(path: &Path, from: u64) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    // Shorter than it was: put aside since.
+    let from = if from > length { 0 } else { from };
+    file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL))))?;
     let mut end = Vec::new();
     file.take(TAIL).read_to_end(&mut end)?;
     Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
-/// The last lines of a text, in one.
+/// The last lines of a text, in one, without their times: what fails twice in the same way reads the same.
 pub(super) fn shorten(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+    let lines = text.lines().map(|line| timeless(line.trim())).filter(|line| !line.is_empty()).collect::<Vec<_>>();
     lines[lines.len().saturating_sub(LINES)..].join(" | ")
+}
+
+/// Cuts off the `time="2026-01-02T03:04:05Z" ` that an engine begins its lines with.
+fn timeless(line: &str) -> &str {
+    line.strip_prefix("time=\"").and_then(|rest| rest.split_once("\" ")).map_or(line, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -65,16 +74,22 @@ mod tests {
     fn the_last_lines_are_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.log");
-        assert_eq!(last_lines(&path), "");
-        fs::write(&path, "one\ntwo\n\nthree\nfailed to start daemon: no room\n").unwrap();
-        assert_eq!(last_lines(&path), "two | three | failed to start daemon: no room");
+        assert_eq!(last_lines(&path, 0), "");
+        let text =
+            "one\ntwo\n\ntime=\"2026-01-02T03:04:05Z\" level=info msg=\"three\"\nfailed to start daemon: no room\n";
+        fs::write(&path, text).unwrap();
+        assert_eq!(last_lines(&path, 0), "two | level=info msg=\"three\" | failed to start daemon: no room");
+        assert_eq!(last_lines(&path, 8), "level=info msg=\"three\" | failed to start daemon: no room");
+        assert_eq!(last_lines(&path, text.len() as u64), "");
+        assert!(last_lines(&path, 10_000).starts_with("two"), "the log has begun anew");
     }
 
     #[test]
     fn a_long_log_is_put_aside_under_the_writer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.log");
-        let mut writer = open(&path).unwrap();
+        let (mut writer, length) = open(&path).unwrap();
+        assert_eq!(length, 0);
         let block = vec![b'x'; 1024 * 1024];
         for _ in 0..=8 {
             cap(&path).unwrap();

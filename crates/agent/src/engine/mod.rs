@@ -144,7 +144,7 @@ impl Engine {
 
     async fn down(&self, how: &str) -> AgentError {
         let lines = match &self.keeper {
-            Keeper::Own(_) => log::last_lines(&self.layout.log),
+            Keeper::Own(process) => process.last_lines(&self.layout),
             Keeper::Systemd(unit) => unit.last_lines().await,
         };
         let why = if lines.is_empty() { how.to_owned() } else { format!("{how}: {lines}") };

@@ -27,7 +27,11 @@ enum Process {
 }
 
 /// The engine's process, if there is one.
-pub(super) struct OwnProcess(Option<Process>);
+pub(super) struct OwnProcess {
+    process: Option<Process>,
+    /// How long the log was when the process was started.
+    log_before: u64,
+}
 
 impl OwnProcess {
     /// Finds the engine that an earlier agent has started.
@@ -37,7 +41,7 @@ impl OwnProcess {
         if let Some(pid) = pid {
             tracing::info!(%pid, "the engine runs already");
         }
-        Ok(Self(pid.map(Process::Found)))
+        Ok(Self { process: pid.map(Process::Found), log_before: 0 })
     }
 
     pub(super) fn start(&mut self, layout: &Layout) -> Result<(), AgentError> {
@@ -45,7 +49,7 @@ impl OwnProcess {
         files::remove(&layout.pid_file)?;
         files::remove(&layout.socket)?;
         log::cap(&layout.log)?;
-        let output = log::open(&layout.log)?;
+        let (output, log_before) = log::open(&layout.log)?;
         let errors = output.try_clone().map_err(AgentError::file("open", &layout.log))?;
         let environment = files::read(&layout.environment)?.unwrap_or_default();
         let child = Command::new(PROGRAM)
@@ -64,13 +68,18 @@ impl OwnProcess {
                     _ => error.to_string(),
                 },
             })?;
-        self.0 = Some(Process::Child(Box::new(child)));
+        *self = Self { process: Some(Process::Child(Box::new(child))), log_before };
         Ok(())
+    }
+
+    /// The last lines it wrote, in one.
+    pub(super) fn last_lines(&self, layout: &Layout) -> String {
+        log::last_lines(&layout.log, self.log_before)
     }
 
     /// How the process ended, if it has.
     pub(super) fn ended(&mut self) -> Result<Option<String>, AgentError> {
-        match &mut self.0 {
+        match &mut self.process {
             None => Ok(Some("is not running".to_owned())),
             Some(Process::Found(pid)) if is_engine(*pid) => Ok(None),
             Some(Process::Found(_)) => Ok(Some("has ended".to_owned())),
@@ -96,12 +105,12 @@ impl OwnProcess {
             }
             sleep(LOOK).await;
         }
-        self.0 = None;
+        self.process = None;
         Ok(())
     }
 
     fn pid(&mut self) -> Option<Pid> {
-        match self.0.as_mut()? {
+        match self.process.as_mut()? {
             Process::Found(pid) => Some(*pid).filter(|pid| is_engine(*pid)),
             // None once it has been waited for: then the number may mean another process.
             Process::Child(child) => child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw),

@@ -28,25 +28,25 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub const TOKEN: &str = "one-time-token";
+pub(crate) const TOKEN: &str = "one-time-token";
 /// How long anything may take in these tests.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the conductor knows; outlives a restart of its listener.
-pub struct Conductor {
-    pub authority: CertificateAuthority,
-    pub told: Mutex<Told>,
-    pub desired: watch::Sender<Option<DesiredNode>>,
+pub(crate) struct Conductor {
+    pub(crate) authority: CertificateAuthority,
+    pub(crate) told: Mutex<Told>,
+    pub(crate) desired: watch::Sender<Option<DesiredNode>>,
 }
 
 #[derive(Default)]
-pub struct Told {
-    pub token: Option<String>,
-    pub joins: usize,
-    pub refused_joins: usize,
-    pub certificates: HashSet<String>,
-    pub polls: Vec<Option<i64>>,
-    pub reports: Vec<Report>,
+pub(crate) struct Told {
+    pub(crate) token: Option<String>,
+    pub(crate) joins: usize,
+    pub(crate) refused_joins: usize,
+    pub(crate) certificates: HashSet<String>,
+    pub(crate) polls: Vec<Option<i64>>,
+    pub(crate) reports: Vec<Report>,
 }
 
 #[derive(Clone)]
@@ -58,18 +58,24 @@ struct After {
 }
 
 impl Conductor {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let authority = generate_authority("test cluster", 30, KeyKind::P256).unwrap();
         let told = Told { token: Some(TOKEN.to_owned()), ..Told::default() };
         Arc::new(Self { authority, told: Mutex::new(told), desired: watch::channel(None).0 })
     }
 
-    pub fn told(&self) -> MutexGuard<'_, Told> {
+    pub(crate) fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap()
     }
 
+    /// How many joins there were, and how many were refused.
+    pub(crate) fn joins(&self) -> (usize, usize) {
+        let told = self.told();
+        (told.joins, told.refused_joins)
+    }
+
     /// Listens until the handle is aborted.
-    pub async fn listen(self: &Arc<Self>, address: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
+    pub(crate) async fn listen(self: &Arc<Self>, address: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
         let identity = server_certificate(&self.authority, &[address.ip().to_string()], 30).unwrap();
         let config = tls::agent_server_config(&identity, self.authority.certificate_pem()).unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(config);
@@ -98,7 +104,7 @@ impl Conductor {
     }
 
     /// Waits until what was told fulfils the condition.
-    pub async fn until(&self, what: &str, condition: impl Fn(&Told) -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Told) -> bool) {
         let waited = tokio::time::timeout(PATIENCE, async {
             while !condition(&self.told()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -114,7 +120,7 @@ impl Conductor {
     }
 
     /// Waits for a report of that step and state, and returns it.
-    pub async fn reported(&self, step: &str, state: magnum_domain::EventState) -> Report {
+    pub(crate) async fn reported(&self, step: &str, state: magnum_domain::EventState) -> Report {
         let is_it = |report: &&Report| report.step == step && report.state == state;
         self.until(step, |told| told.reports.iter().any(|report| is_it(&report))).await;
         self.told().reports.iter().rfind(is_it).unwrap().clone()
@@ -177,13 +183,13 @@ async fn report(
 }
 
 /// A node's folder and the agent in it.
-pub struct TestNode {
-    pub folder: tempfile::TempDir,
-    pub config: AgentConfig,
+pub(crate) struct TestNode {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) config: AgentConfig,
 }
 
 impl TestNode {
-    pub fn new(conductor: &Conductor, server: SocketAddr, address: IpAddr) -> Self {
+    pub(crate) fn new(conductor: &Conductor, server: SocketAddr, address: IpAddr) -> Self {
         // Short, since the engine's socket is in there.
         let folder = tempfile::Builder::new().prefix("mag").tempdir_in("/tmp").unwrap();
         let config = AgentConfig {
@@ -204,20 +210,20 @@ impl TestNode {
         node
     }
 
-    pub fn on_loopback(conductor: &Conductor, server: SocketAddr) -> Self {
+    pub(crate) fn on_loopback(conductor: &Conductor, server: SocketAddr) -> Self {
         Self::new(conductor, server, Ipv4Addr::LOCALHOST.into())
     }
 
-    pub fn write_config(&self) {
+    pub(crate) fn write_config(&self) {
         std::fs::write(self.config_file(), serde_json::to_vec(&self.config).unwrap()).unwrap();
     }
 
-    pub fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.folder.path().join("agent.json")
     }
 
     /// Starts the agent; `programs` is searched first for programs it runs.
-    pub fn start(&self, programs: Option<&Path>) -> Child {
+    pub(crate) fn start(&self, programs: Option<&Path>) -> Child {
         let path = std::env::var("PATH").unwrap();
         let path = programs.map_or(path.clone(), |programs| format!("{}:{path}", programs.display()));
         Command::new(env!("CARGO_BIN_EXE_magnum-agent"))
@@ -233,7 +239,7 @@ impl TestNode {
 }
 
 /// Asks a process to end and waits until it has; returns whether it ended well.
-pub async fn stop(mut child: Child) -> bool {
+pub(crate) async fn stop(mut child: Child) -> bool {
     let pid = nix::unistd::Pid::from_raw(child.id().unwrap().cast_signed());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success()
