@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn proxies_are_believed_only_when_told_so() {
-        let table: [(&[(&str, &str)], bool, &str); 8] = [
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let table: [(Pairs<'_>, bool, &str); 8] = [
             (&[], false, "http://localhost"),
             (&[("host", "api:9511")], false, "http://api:9511"),
             (&[("host", "a b\"c")], false, "http://localhost"),

@@ -24,7 +24,6 @@ use crate::{ApiOptions, ApiState};
 
 /// The API as a service. Paths that are not its own are read as if `/v1` stood before them, so whoever mounts other
 /// things beside it nests those and takes this as the fallback.
-#[must_use]
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
     let (documented, _) = documented().split_for_parts();

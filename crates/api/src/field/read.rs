@@ -482,7 +482,7 @@ mod tests {
             ),
             (
                 json!({"cluster_template_id": "t", "node_count": 1e300}),
-                "Invalid input for field/attribute node_count. Value: '1e300'. Value should be lower or equal to 2147483647",
+                "Invalid input for field/attribute node_count. Value: '1e+300'. Value should be lower or equal to 2147483647",
             ),
         ];
         for (body, expected) in table {

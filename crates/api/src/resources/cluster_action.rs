@@ -162,7 +162,7 @@ pub(crate) async fn upgrade(
     context.may_with("cluster:upgrade", &cluster.project_id, &cluster.user_id)?;
     let wanted = body.text("cluster_template").unwrap_or_default();
     nameable("ClusterTemplate", &wanted)?;
-    let visibility = context.usable_templates();
+    let visibility = context.templates("cluster:upgrade_all_projects")?;
     let target = api.store.get_template(&visibility, &Ident::parse(&wanted)).await?;
     let current = template_of(&api, &cluster).await?;
     let group = group(&api, &cluster, body.text("nodegroup").as_deref()).await?;

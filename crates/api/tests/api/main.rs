@@ -1,0 +1,19 @@
+//! The API through its router: a real database (SQLite in a temporary folder), the real policy, the real vault.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod certificates;
+mod clusters;
+mod discovery;
+mod events;
+mod fixtures;
+mod health;
+mod nodegroups;
+mod openapi;
+mod operations;
+mod others;
+mod paging;
+mod policy;
+mod support;
+mod templates;
+mod versions;
+mod wrong_requests;
