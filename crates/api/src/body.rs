@@ -1,6 +1,7 @@
 //! The body of a request as JSON.
 
-use axum::body::to_bytes;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde_json::Value;
@@ -33,13 +34,16 @@ impl FromRequest<Arc<ApiState>> for Json {
 
     async fn from_request(request: Request, state: &Arc<ApiState>) -> Result<Self> {
         let limit = state.options.body_limit;
-        let (parts, body) = request.into_parts();
-        let bytes = to_bytes(body, limit).await.map_err(|_| ApiError::TooLarge { limit })?;
+        let mimetype = request.headers().get(header::CONTENT_TYPE).cloned();
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::TooLarge { limit },
+            _ => ApiError::invalid("The request body ended before its end. Send all of it."),
+        })?;
         if bytes.is_empty() {
             // The command line sends no body as `application/octet-stream`.
             return Ok(Self(None));
         }
-        let mimetype = parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
+        let mimetype = mimetype.as_ref().map(|value| value.to_str().unwrap_or("unreadable"));
         if !mimetype.is_some_and(is_json) {
             let mimetype = mimetype.map_or("None", |mimetype| mimetype.split(';').next().unwrap_or_default().trim());
             return Err(ApiError::MediaType(shorten(mimetype)));

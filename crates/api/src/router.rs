@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::MethodRouter;
@@ -40,6 +41,7 @@ pub fn router(state: ApiState) -> Router {
         .fallback(|| async { ApiError::Routing(StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED) })
         .layer(layers)
+        .layer(DefaultBodyLimit::max(state.options.body_limit))
         .with_state(state);
     let service =
         ServiceBuilder::new().map_request(normalize::request).map_response(normalize::response).service(routes);

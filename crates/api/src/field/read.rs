@@ -13,8 +13,8 @@ use crate::python;
 
 /// Most entries of one dictionary.
 const ENTRIES: usize = 256;
-/// Most bytes of one dictionary, keys and values together: what a TEXT column of MariaDB holds.
-const BYTES: usize = 64 * 1024 - 1024;
+/// Most bytes of one dictionary or list, written as JSON: what a TEXT column of MariaDB holds, with room to spare.
+const BYTES: usize = 60_000;
 /// Most characters of free text, for the same reason.
 const FREE_TEXT: usize = 60_000;
 /// Longest value that is repeated in a message.
@@ -314,7 +314,6 @@ fn dictionary(name: &str, value: &Value, whole: &Whole<'_>) -> Result<Value> {
         return Err(quoted(name, &text, &format!("Value should have {ENTRIES} entries at most")));
     }
     let mut kept = Map::new();
-    let mut bytes = 0;
     for (key, value) in entries {
         let text = match value {
             Value::Bool(_) | Value::Number(_) => python::repr(value),
@@ -334,14 +333,19 @@ fn dictionary(name: &str, value: &Value, whole: &Whole<'_>) -> Result<Value> {
         if key.chars().any(char::is_control) || text.chars().any(is_unprintable) {
             return Err(control(name, &Value::Object(entries.clone())));
         }
-        bytes += key.len() + text.len();
         kept.insert(key.clone(), Value::String(text));
     }
+    fits(name, Value::Object(kept))
+}
+
+/// A value that its column has room for.
+fn fits(name: &str, value: Value) -> Result<Value> {
+    let bytes = value.to_string().len();
     if bytes > BYTES {
         let text = format!("{bytes} bytes");
         return Err(quoted(name, &text, &format!("Value should have {BYTES} bytes at most")));
     }
-    Ok(Value::Object(kept))
+    Ok(value)
 }
 
 fn texts(name: &str, value: &Value, whole: &Whole<'_>) -> Result<Value> {
@@ -365,13 +369,13 @@ fn texts(name: &str, value: &Value, whole: &Whole<'_>) -> Result<Value> {
             return Err(control(name, item));
         }
     }
-    Ok(value.clone())
+    fits(name, value.clone())
 }
 
 /// Taints are checked for their fields only later, with messages (and a status) of their own: see `rules::nodegroup`.
 fn taints(value: &Value) -> Result<Value> {
     match value {
-        Value::Array(items) if items.len() <= ENTRIES => Ok(value.clone()),
+        Value::Array(items) if items.len() <= ENTRIES => fits("node_taints", value.clone()),
         Value::Array(_) => Err(quoted("node_taints", "a long list", "Value should have 256 items at most")),
         other => {
             let reason = format!("Value not a valid list: {}", shorten(&python::to_str(other)));

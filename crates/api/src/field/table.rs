@@ -113,7 +113,7 @@ pub(crate) const CLUSTER: BodySpec = BodySpec {
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
         field("create_timeout", NODES, "Minutes that creation may take; 0 and null mean 60.").or(Count(60)),
-        field("discovery_url", Kind::FreeText, "Discovery URL of etcd."),
+        field("discovery_url", Kind::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
         field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs."),
