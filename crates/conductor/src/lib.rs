@@ -8,6 +8,7 @@
 //! - `runner.rs`: one operation from claim to end
 //! - `step.rs`: one step with its time-out, events and progress
 //! - `outcome.rs`: the rows at the end of an operation
+//! - `owner.rs`: under which name leases are held, and whose holder is dead
 //! - `stop.rs`: cancelling, deadlines, lost leases, draining
 //! - `periodic.rs`: heartbeat, health, adoption of clusters after a restart, tidying
 
@@ -15,6 +16,7 @@ mod claim;
 mod error;
 mod fault;
 mod outcome;
+mod owner;
 mod periodic;
 mod runner;
 mod snapshot;
@@ -80,7 +82,7 @@ impl Conductor {
     /// Puts one together; nothing happens before [`Self::run`].
     #[must_use]
     pub fn new(store: Store, vault: Vault, drivers: Drivers, options: Options) -> Self {
-        let owner = format!("{}/{}", options.host, uuid::Uuid::new_v4());
+        let owner = owner::of_this_process(&options.host);
         Self { store, vault, drivers, options, owner }
     }
 

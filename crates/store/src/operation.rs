@@ -28,6 +28,9 @@ const TABLE: &str = "conductor_operation";
 /// How many claimable operations are tried before looking again.
 const CANDIDATES: u64 = 16;
 
+/// More operations than any set of conductors works on at the same time.
+const MOST_LEASES: u64 = 10_000;
+
 const PENDING: &str = "pending";
 const RUNNING: &str = "running";
 /// States of operations that are not at their end.
@@ -79,6 +82,21 @@ impl Store {
         // Read where it was written: a reader might not see it yet.
         let row = operation::Entity::find_by_id(candidate.id).one(self.write()).await?;
         row.map(from_row).transpose()
+    }
+
+    /// The operations that are held, with their holders. At most as many as conductors work on at the same time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leases(&self) -> Result<Vec<(Uuid, String)>> {
+        let held = operation::Entity::find()
+            .filter(operation::Column::State.eq(RUNNING))
+            .filter(operation::Column::LeaseOwner.is_not_null())
+            .limit(MOST_LEASES)
+            .all(self.read())
+            .await?;
+        let held = held.into_iter().map(from_row).collect::<Result<Vec<_>>>()?;
+        Ok(held.into_iter().filter_map(|row| Some((row.uuid, row.lease_owner?))).collect())
     }
 
     /// Holds an operation for another `lease` from now. False when it is no longer the owner's.
