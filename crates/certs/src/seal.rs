@@ -124,7 +124,7 @@ impl magnum_store::Seal for SealKey {
 /// at once one wins.
 fn create(path: &Path) -> Result<(), CertError> {
     let key = Zeroizing::new(random::<KEY_BYTES>()?);
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    let beside = path.with_extension(format!("new-{}", uuid::Uuid::new_v4()));
     let written = write_private(&beside, &*key).and_then(|()| match fs::hard_link(&beside, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         done => done,

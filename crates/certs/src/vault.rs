@@ -89,22 +89,30 @@ impl Vault {
         cluster: &Cluster,
         coe: &str,
     ) -> Result<CertificateRefs, CertError> {
-        let ca = self.make_authority(cluster, Authority::Cluster).await?;
-        let client = self.make_client(cluster, ca).await?;
-        let kubernetes = coe == KUBERNETES;
+        let refs = self.make_cluster_certificates(cluster, coe).await?;
+        self.store.set_certificate_refs(cluster.uuid, &refs).await?;
+        Ok(refs)
+    }
+
+    /// As [`Self::create_cluster_certificates`], but leaves the cluster's row alone.
+    ///
+    /// # Errors
+    /// When keys can't be made or the database can't be used.
+    pub async fn make_cluster_certificates(&self, cluster: &Cluster, coe: &str) -> Result<CertificateRefs, CertError> {
+        let authority = self.make_authority(cluster, Authority::Cluster).await?;
+        self.make_client(cluster, authority).await?;
+        let reference = |kept: Kept| Some(kept.uuid(cluster).to_string());
         let mut refs = CertificateRefs {
-            ca: Some(Kept::Authority(Authority::Cluster).uuid(cluster).to_string()),
-            magnum: Some(client.to_string()),
+            ca: reference(Kept::Authority(Authority::Cluster)),
+            magnum: reference(Kept::Client),
             ..CertificateRefs::default()
         };
-        if kubernetes {
-            for authority in [Authority::Etcd, Authority::FrontProxy] {
-                self.make_authority(cluster, authority).await?;
-            }
-            refs.etcd_ca = Some(Kept::Authority(Authority::Etcd).uuid(cluster).to_string());
-            refs.front_proxy_ca = Some(Kept::Authority(Authority::FrontProxy).uuid(cluster).to_string());
+        if coe == KUBERNETES {
+            self.make_authority(cluster, Authority::Etcd).await?;
+            self.make_authority(cluster, Authority::FrontProxy).await?;
+            refs.etcd_ca = reference(Kept::Authority(Authority::Etcd));
+            refs.front_proxy_ca = reference(Kept::Authority(Authority::FrontProxy));
         }
-        self.store.set_certificate_refs(cluster.uuid, &refs).await?;
         Ok(refs)
     }
 
@@ -119,15 +127,13 @@ impl Vault {
         Ok(made)
     }
 
-    async fn make_client(&self, cluster: &Cluster, authority: CertificateAuthority) -> Result<Uuid, CertError> {
-        let uuid = Kept::Client.uuid(cluster);
-        if self.find(uuid).await?.is_some() {
-            return Ok(uuid);
+    async fn make_client(&self, cluster: &Cluster, authority: CertificateAuthority) -> Result<(), CertError> {
+        if self.find(Kept::Client.uuid(cluster)).await?.is_some() {
+            return Ok(());
         }
         let (days, kind) = (self.validity_days, self.key_kind);
         let made = computing(move || client_certificate(&authority, days, kind)).await?;
-        self.keep(cluster, Kept::Client, &made.certificate_pem, &made.key).await?;
-        Ok(uuid)
+        self.keep(cluster, Kept::Client, &made.certificate_pem, &made.key).await
     }
 
     /// One of the cluster's authorities, ready to sign.
