@@ -20,16 +20,17 @@ pub(crate) struct Programs {
     pub(crate) magnum: PathBuf,
 }
 
-/// Builds server and agent.
-pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<Programs> {
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--locked", "-p", "magnum", "-p", "magnum-agent"]);
-    if release {
-        cargo.arg("--release");
-    }
-    exec::run(&mut cargo)?;
-    let folder = workspace.target().join(if release { "release" } else { "debug" });
-    Ok(Programs { magnum: folder.join("magnum") })
+/// Builds server and agent, unoptimised.
+pub(crate) fn build(workspace: &Workspace) -> Result<Programs> {
+    exec::run(workspace.cargo().args(["build", "--locked", "-p", "magnum", "-p", "magnum-agent"]))?;
+    Ok(Programs { magnum: workspace.in_target("debug/magnum") })
+}
+
+/// Builds server, agent and the benchmark's helper with optimisation; all at once, so that they share dependencies.
+pub(crate) fn build_for_bench(workspace: &Workspace) -> Result<(Programs, PathBuf)> {
+    let packages = ["-p", "magnum", "-p", "magnum-agent", "-p", "magnum-bench"];
+    exec::run(workspace.cargo().args(["build", "--locked", "--release"]).args(packages))?;
+    Ok((Programs { magnum: workspace.in_target("release/magnum") }, workspace.in_target("release/magnum-bench")))
 }
 
 /// A running server.

@@ -76,9 +76,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     debian::ensure(workspace, &[debian::COMPILER, debian::NODES, debian::PYTHON])?;
     let openstack = python::openstack_client(workspace, true)?;
     say::step("Building with optimisation");
-    let programs = server::build(workspace, true)?;
-    exec::run(workspace.cargo().args(["build", "--locked", "--release", "-p", "magnum-bench"]))?;
-    let helper = workspace.target().join("release/magnum-bench");
+    let (programs, helper) = server::build_for_bench(workspace)?;
     fs::create_dir_all(workspace.in_target("xtask"))?;
 
     say::step("The machine");

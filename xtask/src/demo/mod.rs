@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     times.take("set-up", || debian::ensure(workspace, &[debian::COMPILER, debian::NODES, debian::PYTHON]))?;
     let executable = times.take("OpenStack clients", || python::openstack_client(workspace, true))?;
     say::step("Building magnum and its node agent");
-    let programs = times.take("build", || server::build(workspace, false))?;
+    let programs = times.take("build", || server::build(workspace))?;
 
     let folder = tempfile::Builder::new().prefix("magnum-demo-").tempdir().context("cannot make a temporary folder")?;
     let state_dir = folder.path().join("state");
