@@ -26,12 +26,7 @@ impl Workspace {
         &self.root
     }
 
-    /// Where cargo builds to; everything these tasks keep between runs is here too.
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// A file or folder under the target folder.
+    /// A file or folder under the folder that cargo builds to; everything these tasks keep between runs is there, too.
     pub(crate) fn in_target(&self, name: &str) -> PathBuf {
         self.target.join(name)
     }
