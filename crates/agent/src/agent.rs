@@ -201,6 +201,13 @@ impl Node {
             if self.engine.client().ping().await.is_ok() && swarm::is_member(self.engine.client()).await? {
                 self.begin("swarm.leave", "leaving the swarm");
                 let outcome = swarm::leave(self.engine.client()).await;
+                if outcome.is_ok() {
+                    // Said before the engine has stopped, which takes seconds: the managers need not wait for that.
+                    self.reporter.observe(|node| {
+                        node.swarm_node_id = None;
+                        node.swarm_id = None;
+                    });
+                }
                 self.end("swarm.leave", outcome, |()| "out of the swarm".to_owned())?;
             }
             self.begin("engine.stop", "stopping the container engine");

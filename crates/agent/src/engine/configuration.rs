@@ -53,10 +53,11 @@ fn daemon(spec: &EngineSpec, config: &AgentConfig, layout: &Layout, identity: &I
     );
     set("exec-opts", json!([format!("native.cgroupdriver={cgroup_driver}")]));
     set("shutdown-timeout", json!(SHUTDOWN_SECONDS));
-    // Said outright in both cases: without it, an engine without TLS waits a while before it starts.
+    // Said outright in both cases: without it, an engine without TLS waits a while before it starts. Not so the next
+    // one: engines take its mere presence for a wish for TLS.
     set("tls", json!(spec.tls));
-    set("tlsverify", json!(spec.tls));
     if spec.tls {
+        set("tlsverify", json!(true));
         set("tlscacert", json!(identity.ca));
         set("tlscert", json!(identity.certificate));
         set("tlskey", json!(identity.key));
@@ -149,7 +150,7 @@ mod tests {
         };
         let (daemon, environment) = made(&spec, Supervisor::Systemd);
         assert_eq!(daemon["tls"], json!(false));
-        assert_eq!(daemon["tlsverify"], json!(false));
+        assert_eq!(daemon.get("tlsverify"), None);
         assert!(daemon.get("tlskey").is_none());
         assert_eq!(daemon["exec-opts"], json!(["native.cgroupdriver=systemd"]));
         assert_eq!(daemon["storage-driver"], json!("vfs"));
