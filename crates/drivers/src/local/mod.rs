@@ -188,7 +188,7 @@ impl LocalDriver {
             Work::JoinSwarm => shared.join_swarm(snapshot, node, progress).await,
             Work::DrainNode => shared.drain(snapshot, node, progress).await,
             Work::LeaveSwarm => shared.leave_swarm(snapshot, node, progress).await,
-            Work::RemoveMember => shared.remove_member(snapshot, node).await,
+            Work::RemoveMember => shared.remove_member(snapshot, node, progress).await,
             Work::CreateNetwork | Work::DestroyNetwork | Work::DestroyNode => Ok(()),
         }
     }

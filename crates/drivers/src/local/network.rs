@@ -68,14 +68,13 @@ pub(crate) async fn create_node(
     remove(node).await?;
     run("ip", &["netns", "add", node.name()], "").await?;
     let cable = cable(address, addresses);
-    // Taking the node's namespace away above took both ends with it, unless something still held it: then by name.
-    let stale = run("ip", &["-netns", cluster.name(), "link", "show", "dev", &cable], "").await.is_ok();
-    let mut commands = if stale { format!("link delete dev {cable}\n") } else { String::new() };
-    commands.push_str(&format!(
+    // Taking the node's namespace away takes both ends with it, but some time later. That there is none is as good.
+    let _ = run("ip", &["-netns", cluster.name(), "link", "delete", "dev", &cable], "").await;
+    let commands = format!(
         "link add {cable} type veth peer name {CARD} netns {}\n\
          link set {cable} master {BRIDGE} up\n",
         node.name()
-    ));
+    );
     run("ip", &["-netns", cluster.name(), "-batch", "-"], &commands).await?;
     let commands = format!(
         "link set lo up\n\

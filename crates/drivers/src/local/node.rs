@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::command::{last_lines, search_path};
 use super::error::LocalError;
-use super::ledger::{Kind, Ledger};
+use super::ledger::{Kind, Ledger, remove_folder};
 use super::network::{self, Addresses};
 use super::{Shared, engine, listener, names, plan, process, secret};
 
@@ -34,6 +34,8 @@ const LOG_LINES: usize = 3;
 const AGENT_CONFIG: &str = "agent.json";
 /// Name of the launch specification in the node's folder.
 const LAUNCH_SPEC: &str = "launch.json";
+/// Name of the agent's folder in the node's folder.
+const AGENT: &str = "agent";
 /// Name of the engine's data folder in the node's folder.
 const DATA: &str = "data";
 
@@ -121,11 +123,15 @@ impl Shared {
     }
 
     /// What the node shall be before its agent first asks. A node whose data is gone must not act on what was asked
-    /// of the one before it: it would make a second swarm.
+    /// of the one before it, nor remember it: it would make a second swarm.
     async fn desire_at_start(&self, snapshot: &Snapshot, node: &Node, folder: &Path) -> Result<(), LocalError> {
+        let engine = engine::spec(snapshot, node, &self.options);
         let kept = node.desired.as_ref().filter(|_| folder.join(DATA).is_dir());
+        if kept.is_none() {
+            remove_folder(&folder.join(AGENT))?;
+        }
         let swarm = kept.map_or(SwarmSpec::Wait, |desired| desired.swarm.clone());
-        self.desire(node, DesiredNode { generation: 0, engine: engine::spec(snapshot, node, &self.options), swarm }).await?;
+        self.desire(node, DesiredNode { generation: 0, engine, swarm }).await?;
         Ok(())
     }
 
@@ -158,7 +164,7 @@ impl Shared {
             node: node.uuid,
             name: names::hostname(node),
             address: address.to_string(),
-            directory: Path::new(NODE_FOLDER).join("agent"),
+            directory: Path::new(NODE_FOLDER).join(AGENT),
             data_directory: Path::new(NODE_FOLDER).join(DATA),
             run_directory: "/run/engine".into(),
             supervisor: Supervisor::Agent,
@@ -222,6 +228,7 @@ impl Shared {
     ) -> Result<(), LocalError> {
         let row = self.store.get_node(node.uuid).await?;
         let wanted = engine::spec(snapshot, node, &self.options);
+        let is_member = plan::member_row(snapshot, node.uuid).is_some();
         let changed = row.desired.as_ref().is_some_and(|desired| desired.engine != wanted);
         let swarm = row.desired.as_ref().map_or(SwarmSpec::Wait, |desired| desired.swarm.clone());
         let generation = self.desire(&row, DesiredNode { generation: 0, engine: wanted, swarm }).await?;
@@ -229,8 +236,8 @@ impl Shared {
         let begun = tokio::time::Instant::now();
         self.await_node(node.uuid, progress, |row| {
             let seen = row.observed.clone().unwrap_or_default();
-            let current = !changed || seen.generation >= generation;
-            if row.phase >= NodePhase::EngineReady && seen.engine_ready && current {
+            let enough = if is_member || changed { seen.generation >= generation } else { seen.engine_ready };
+            if row.phase >= NodePhase::EngineReady && enough {
                 return Ok(Awaited::Done(()));
             }
             if !is_running(&folder) {
@@ -243,6 +250,7 @@ impl Shared {
             Ok(Awaited::Waiting(match (row.phase, seen.problem) {
                 (_, Some(problem)) => format!("node {}: {problem}", row.name),
                 (NodePhase::Started, _) => format!("node {}: its agent to get its certificate", row.name),
+                _ if seen.engine_ready => format!("node {}: coming back into the swarm", row.name),
                 _ => format!("node {}: starting the container engine", row.name),
             }))
         })
@@ -324,7 +332,7 @@ pub(super) fn logs(folder: &Path) -> String {
         let text = &text[text.len().saturating_sub(4096)..];
         last_lines(&String::from_utf8_lossy(text), LOG_LINES)
     };
-    let found = [folder.join(LOG_FILE), folder.join("agent").join("engine.log")]
+    let found = [folder.join(LOG_FILE), folder.join(AGENT).join("engine.log")]
         .iter()
         .map(|path| tail(path))
         .filter(|lines| !lines.is_empty())

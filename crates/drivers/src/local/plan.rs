@@ -124,6 +124,7 @@ fn bring_up(snapshot: &Snapshot, observed: &Observed, wanted: impl Fn(&Node) -> 
         is_running(node)
             && node.phase >= NodePhase::EngineReady
             && node.desired.as_ref().is_some_and(|desired| desired.engine == wanted(node))
+            && (is_settled(node) || !is_member(node))
     };
     plan.stage(ordered.iter().filter(|node| !engine_is_as_wanted(node)).map(|node| Work::AwaitEngine.on(node)).collect());
 
@@ -170,10 +171,18 @@ pub(crate) fn member_row(snapshot: &Snapshot, node: Uuid) -> Option<&str> {
         .and_then(ledger::member_id)
 }
 
-/// Whether the node's engine answers and is in no swarm. Only telling for a member: its data is lost.
+/// Whether the node's agent has brought about all that is wanted. For a member this includes that its engine is back
+/// in the swarm, which takes a moment after each start.
+pub(crate) fn is_settled(node: &Node) -> bool {
+    let wanted = node.desired.as_ref().map_or(0, |desired| desired.generation);
+    node.observed.as_ref().is_some_and(|seen| seen.engine_ready && seen.generation >= wanted)
+}
+
+/// Whether all is as it should be with the node and its engine is in no swarm. Only telling for a member: its data is
+/// lost.
 fn has_lost_membership(node: &Node) -> bool {
-    node.phase == NodePhase::EngineReady
-        && node.observed.as_ref().is_some_and(|seen| seen.engine_ready && seen.swarm_node_id.is_none())
+    let outside = node.observed.as_ref().is_some_and(|seen| seen.swarm_node_id.is_none());
+    node.phase == NodePhase::EngineReady && outside && is_settled(node)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn up(masters: i32, workers: i32) -> (Snapshot, Observed) {
         node.address = Some(format!("10.77.0.{}", 11 + index));
         node.desired = Some(DesiredNode { generation: 1, engine, swarm: SwarmSpec::Wait });
         node.observed =
-            Some(ObservedNode { engine_ready: true, swarm_node_id: Some(id.clone()), ..ObservedNode::default() });
+            Some(ObservedNode { swarm_node_id: Some(id.clone()), ..settled_outside() });
         let uuid = node.uuid;
         observed.running.insert(uuid);
         for kind in [Kind::Folder, Kind::Cgroup, Kind::Namespace, Kind::Process] {
@@ -46,6 +46,11 @@ fn up(masters: i32, workers: i32) -> (Snapshot, Observed) {
         snapshot.resources.push(Resource { attributes: ledger::member(&id), ..row });
     }
     (snapshot, observed)
+}
+
+/// What the agent of a node says whose engine is well and in no swarm.
+fn settled_outside() -> ObservedNode {
+    ObservedNode { generation: 1, engine_ready: true, ..ObservedNode::default() }
 }
 
 fn add_worker(snapshot: &mut Snapshot, position: i32) -> Uuid {
@@ -104,7 +109,7 @@ fn titles_are_for_people() {
 #[test]
 fn whatever_differs_is_mended_and_nothing_else() {
     type Change = fn(&mut Snapshot, &mut Observed);
-    let cases: [(&str, Change, &str); 14] = [
+    let cases: [(&str, Change, &str); 15] = [
         ("a restart of the process", |_, observed| observed.served = false, "network.create"),
         (
             "a restart of the machine",
@@ -114,7 +119,9 @@ fn whatever_differs_is_mended_and_nothing_else() {
         ),
         (
             "a dead node",
-            |snapshot, observed| drop(observed.running.remove(&snapshot.nodes[1].uuid)),
+            |snapshot, observed| {
+                observed.running.remove(&snapshot.nodes[1].uuid);
+            },
             "node.start:worker-0 / node.engine:worker-0",
         ),
         ("a dead engine", |snapshot, _| snapshot.nodes[0].phase = NodePhase::Joined, "node.engine:master-0"),
@@ -125,7 +132,9 @@ fn whatever_differs_is_mended_and_nothing_else() {
         ),
         (
             "a worker more",
-            |snapshot, _| drop(add_worker(snapshot, 2)),
+            |snapshot, _| {
+                add_worker(snapshot, 2);
+            },
             "node.start:worker-2 / node.engine:worker-2 / swarm.join:worker-2",
         ),
         (
@@ -175,15 +184,23 @@ fn whatever_differs_is_mended_and_nothing_else() {
             "a worker whose data is lost",
             |snapshot, _| {
                 snapshot.nodes[1].phase = NodePhase::EngineReady;
-                snapshot.nodes[1].observed = Some(ObservedNode { engine_ready: true, ..ObservedNode::default() });
+                snapshot.nodes[1].observed = Some(settled_outside());
             },
             "swarm.join:worker-0",
+        ),
+        (
+            "an engine that was just started again",
+            |snapshot, _| {
+                snapshot.nodes[1].phase = NodePhase::EngineReady;
+                snapshot.nodes[1].observed = Some(ObservedNode { generation: 0, ..settled_outside() });
+            },
+            "node.engine:worker-0",
         ),
         (
             "the only manager whose data is lost",
             |snapshot, _| {
                 snapshot.nodes[0].phase = NodePhase::EngineReady;
-                snapshot.nodes[0].observed = Some(ObservedNode { engine_ready: true, ..ObservedNode::default() });
+                snapshot.nodes[0].observed = Some(settled_outside());
             },
             "swarm.init:master-0",
         ),
@@ -218,7 +235,7 @@ fn managers_leave_one_after_another() {
 fn a_manager_that_lost_its_data_joins_those_that_did_not() {
     let (mut snapshot, observed) = up(3, 0);
     snapshot.nodes[0].phase = NodePhase::EngineReady;
-    snapshot.nodes[0].observed = Some(ObservedNode { engine_ready: true, ..ObservedNode::default() });
+    snapshot.nodes[0].observed = Some(settled_outside());
     assert_eq!(planned(&snapshot, &observed), "swarm.join:master-0");
 }
 

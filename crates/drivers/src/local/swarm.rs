@@ -16,6 +16,8 @@ use super::{Shared, names, plan};
 
 /// How often the managers are asked while something is waited for.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long managers may take to agree on a leader.
+const ELECTION: Duration = Duration::from_secs(40);
 /// How long a drained node's tasks may take to end; what still runs then is ended with the node.
 const DRAIN: Duration = Duration::from_secs(60);
 
@@ -44,7 +46,7 @@ impl Shared {
         node: &Node,
         progress: &dyn Progress,
     ) -> Result<(), LocalError> {
-        let engine = self.engine(snapshot).await?;
+        let engine = self.managers(snapshot, progress).await?;
         let row = self.store.get_node(node.uuid).await?;
         let joined = row.observed.as_ref().and_then(|seen| seen.swarm_node_id.clone());
         if let Some(stale) = plan::member_row(snapshot, node.uuid).filter(|known| Some(*known) != joined.as_deref()) {
@@ -53,7 +55,7 @@ impl Shared {
         }
         let role = if node.is_master { Role::Manager } else { Role::Worker };
         let spec = SwarmSpec::Join {
-            managers: managers(snapshot, node),
+            managers: others(snapshot, node),
             token: engine.join_token(role).await?.expose_secret().to_owned(),
             advertise: address(node)?.to_owned(),
         };
@@ -61,6 +63,23 @@ impl Shared {
         // Used once: whoever reads it off the node's configuration later can do nothing with it.
         engine.rotate_join_token(role).await?;
         self.await_listed(&engine, node, progress).await
+    }
+
+    /// A client of managers that agree on a leader: after one has ended unasked, that takes them some seconds.
+    async fn managers(&self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<EngineClient, LocalError> {
+        let engine = self.engine(snapshot).await?;
+        let end = tokio::time::Instant::now() + ELECTION;
+        loop {
+            if progress.is_cancelled() {
+                return Err(LocalError::Cancelled);
+            }
+            let Err(error) = engine.nodes().await else { return Ok(engine) };
+            if tokio::time::Instant::now() >= end {
+                return Err(error.into());
+            }
+            progress.waiting_for(&format!("the managers of the swarm: {error}")).await;
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Asks the node's agent for membership, and writes down the identity it got.
@@ -127,7 +146,7 @@ impl Shared {
         progress: &dyn Progress,
     ) -> Result<(), LocalError> {
         let Some(id) = plan::member_row(snapshot, node.uuid) else { return Ok(()) };
-        let engine = self.engine(snapshot).await?;
+        let engine = self.managers(snapshot, progress).await?;
         if listed(&engine, id).await?.is_none() {
             return Ok(());
         }
@@ -158,7 +177,7 @@ impl Shared {
         progress: &dyn Progress,
     ) -> Result<(), LocalError> {
         let Some(id) = plan::member_row(snapshot, node.uuid) else { return Ok(()) };
-        let engine = self.engine(snapshot).await?;
+        let engine = self.managers(snapshot, progress).await?;
         if listed(&engine, id).await?.is_some_and(|listed| listed.role == Role::Manager) {
             engine.node_demote(id).await?;
         }
@@ -177,14 +196,19 @@ impl Shared {
     }
 
     /// Strikes a node off the managers' list, and its membership off the ledger.
-    pub(super) async fn remove_member(&self, snapshot: &Snapshot, node: &Node) -> Result<(), LocalError> {
+    pub(super) async fn remove_member(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
         let row = snapshot
             .resources
             .iter()
             .find(|row| row.node_uuid == Some(node.uuid) && row.kind == Kind::SwarmMember.as_str());
         let Some(row) = row else { return Ok(()) };
         if let Some(id) = ledger::member_id(row).filter(|_| row.state == ResourceState::Made) {
-            let engine = self.engine(snapshot).await?;
+            let engine = self.managers(snapshot, progress).await?;
             strike_off(&engine, id).await?;
         }
         self.store.delete_resource(row.id).await?;
@@ -211,7 +235,7 @@ fn address(node: &Node) -> Result<&str, LocalError> {
 }
 
 /// Where a node asks to be taken in: the managers that are in the swarm already.
-fn managers(snapshot: &Snapshot, node: &Node) -> Vec<String> {
+fn others(snapshot: &Snapshot, node: &Node) -> Vec<String> {
     let is_in = |other: &&Node| {
         other.is_master
             && other.uuid != node.uuid

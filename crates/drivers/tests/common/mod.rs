@@ -74,6 +74,41 @@ pub struct Machine {
     _folder: TempDir,
 }
 
+impl Drop for Machine {
+    /// A test that failed half way leaves no engines running.
+    fn drop(&mut self) {
+        for pid in processes(&self.options.cgroup).iter().filter_map(|process| pid(process)) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+        let begun = Instant::now();
+        while !processes(&self.options.cgroup).is_empty() && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for cluster in std::fs::read_dir(self.options.state_dir.join("clusters")).into_iter().flatten().flatten() {
+            let mark = format!("magnum-{}", &cluster.file_name().to_string_lossy()[..8]);
+            let names = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
+            for name in names.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with(&mark)) {
+                let _ = Command::new("ip").args(["netns", "delete"]).arg(name).status();
+            }
+        }
+        for root in groups(&self.options.cgroup, "") {
+            remove_groups(Path::new(&root));
+        }
+    }
+}
+
+fn remove_groups(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+        remove_groups(&entry.path());
+    }
+    let _ = std::fs::remove_dir(folder);
+}
+
+/// The process id in a line of [`processes`].
+pub fn pid(process: &str) -> Option<i32> {
+    process.strip_prefix("process ")?.split(':').next()?.parse().ok()
+}
+
 impl Machine {
     /// `index` tells the tests of one binary apart.
     pub async fn new(index: u16) -> Self {
@@ -214,13 +249,14 @@ fn groups(root: &str, mark: &str) -> Vec<String> {
     folders.filter(|folder| folder.exists()).map(|folder| folder.display().to_string()).collect()
 }
 
-/// Processes in control groups of this test.
+/// Living processes in control groups of this test.
 pub fn processes(root: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let groups = std::fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
-        if groups.contains(root) {
-            let command = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        // One without a command line has ended, and waits to be buried by the machine's first process.
+        let command = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        if groups.contains(root) && !command.is_empty() {
             found.push(format!("process {}: {}", entry.file_name().display(), command.replace('\0', " ")));
         }
     }
