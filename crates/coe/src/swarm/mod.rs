@@ -3,7 +3,9 @@
 mod catalogue;
 mod health;
 
-pub use catalogue::{Catalogue, Effect, Label, LabelKind, NetworkDrivers, Port, Protocol, Reach, catalogue};
+pub use catalogue::{
+    Catalogue, Effect, Label, LabelKind, NetworkDrivers, Port, Protocol, Reach, VolumeDrivers, catalogue,
+};
 pub use health::health;
 
 /// Port on which managers talk to each other and take in new members (TCP).
