@@ -56,6 +56,7 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
     let vault = wiring::vault(settings, &store, seal);
     let drivers = wiring::drivers(settings, &store, &vault)?;
     let policy = Arc::new(wiring::policy(settings)?);
+    let shared = wiring::Shared { store, vault, drivers, policy };
 
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -63,18 +64,8 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         let bind = listener.local_addr()?;
         let tls = acceptor(settings, options, &state, bind, parts)?;
         let url = settings.identity.public_url.clone().unwrap_or_else(|| base_url(bind, tls.is_some()));
-        let identity = wiring::identity(settings, &store, &state, bind, &url).await?;
-        let with_tls = tls.is_some();
-        let mut router = wiring::api(
-            settings,
-            &store,
-            &vault,
-            &drivers,
-            policy.clone(),
-            identity.authenticator,
-            with_tls,
-            bind,
-        )?;
+        let identity = wiring::identity(settings, &shared.store, &state, bind, &url).await?;
+        let mut router = wiring::api(settings, &shared, identity.authenticator, tls.is_some(), bind)?;
         if let Some(routes) = identity.routes {
             router = routes.fallback_service(router);
         }
@@ -87,14 +78,14 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         }
     }
     if parts.conductor {
-        let conductor = wiring::conductor(settings, &store, &vault, &drivers);
+        let conductor = wiring::conductor(settings, &shared);
         tasks.spawn(conductor.run(shutdown.clone()));
     }
     tasks.close();
     notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
         () = told_to_end() => {}
-        () = reload_on_hangup(files, settings, options, &policy) => {}
+        () = reload_on_hangup(files, settings, options, &shared.policy) => {}
         () = tasks.wait() => {}
     }
     tracing::info!("draining");
@@ -104,7 +95,7 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         () = tasks.wait() => {}
         () = told_to_end() => tracing::warn!("told to end again; not waiting any longer"),
     }
-    store.close().await;
+    shared.store.close().await;
     Ok(())
 }
 

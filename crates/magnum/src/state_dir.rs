@@ -49,7 +49,11 @@ impl StateDir {
         let metadata = fs::metadata(&path)?;
         let owner = nix::unistd::geteuid().as_raw();
         if metadata.uid() != owner {
-            bail!("{} belongs to user {}, not to this process: choose another --state-dir", path.display(), metadata.uid());
+            bail!(
+                "{} belongs to user {}, not to this process: choose another --state-dir",
+                path.display(),
+                metadata.uid()
+            );
         }
         if metadata.permissions().mode() & 0o077 != 0 {
             bail!("{} holds secrets and is open to others: run 'chmod 700 {0}'", path.display());

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use async_trait::async_trait;
 use axum::Router;
-use magnum_api::{ApiOptions, ApiState, DriverPlanner, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers};
+use magnum_api::{ApiOptions, ApiState, DriverPlanner, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers, Projects};
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
 use magnum_config::{IdentityBackend, Settings, Sources};
@@ -101,7 +102,7 @@ fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// A conductor on these drivers.
-pub(crate) fn conductor(settings: &Settings, store: &Store, vault: &Vault, drivers: &Drivers) -> Conductor {
+pub(crate) fn conductor(settings: &Settings, shared: &Shared) -> Conductor {
     let conductor = &settings.conductor;
     let options = ConductorOptions {
         host: host_name(settings),
@@ -112,7 +113,7 @@ pub(crate) fn conductor(settings: &Settings, store: &Store, vault: &Vault, drive
         attempts: conductor.attempts,
         keep_history: conductor.keep_history,
     };
-    Conductor::new(store.clone(), vault.clone(), drivers.clone(), options)
+    Conductor::new(shared.store.clone(), shared.vault.clone(), shared.drivers.clone(), options)
 }
 
 fn host_name(settings: &Settings) -> String {
@@ -140,9 +141,7 @@ pub(crate) async fn identity(
         IdentityBackend::NoAuth if !bind.ip().is_loopback() => {
             bail!("auth_strategy = noauth believes every caller: it is for loopback addresses only, not for {bind}")
         }
-        IdentityBackend::NoAuth => {
-            Ok(Identity { authenticator: Arc::new(NoAuth), routes: None, built_in: false })
-        }
+        IdentityBackend::NoAuth => Ok(Identity { authenticator: Arc::new(NoAuth), routes: None, built_in: false }),
         IdentityBackend::Keystone => bail!(
             "the configuration names a Keystone, which this release can't ask yet: \
              set [identity] backend = builtin, or auth_strategy = noauth behind a proxy that authenticates"
@@ -173,31 +172,50 @@ pub(crate) fn policy(settings: &Settings) -> anyhow::Result<Policy> {
     })?)
 }
 
+/// What API and conductor share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) drivers: Drivers,
+    pub(crate) policy: Arc<Policy>,
+}
+
 /// The API's routes.
 pub(crate) fn api(
     settings: &Settings,
-    store: &Store,
-    vault: &Vault,
-    drivers: &Drivers,
-    policy: Arc<Policy>,
+    shared: &Shared,
     authenticator: Arc<dyn Authenticator>,
     tls: bool,
     bind: SocketAddr,
 ) -> anyhow::Result<Router> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let catalogue = LocalCatalogue::built_in().map_err(anyhow::Error::msg)?;
+    let mut catalogue = LocalCatalogue::built_in().map_err(anyhow::Error::msg)?;
+    if settings.identity.backend == IdentityBackend::Builtin {
+        catalogue = catalogue.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
+    }
     Ok(magnum_api::router(ApiState {
-        store: store.clone(),
-        policy,
+        store: shared.store.clone(),
+        policy: shared.policy.clone(),
         authenticator,
-        vault: vault.clone(),
-        planner: Arc::new(DriverPlanner::new(drivers.clone())),
+        vault: shared.vault.clone(),
+        planner: Arc::new(DriverPlanner::new(shared.drivers.clone())),
         catalogue: Arc::new(catalogue),
         metrics,
         registry: Arc::new(registry),
         options: api_options(settings, tls, bind),
     }))
+}
+
+/// The projects of the built-in identity.
+struct BuiltInProjects(Store);
+
+#[async_trait]
+impl Projects for BuiltInProjects {
+    async fn exists(&self, id: &str) -> Result<bool, String> {
+        let found = self.0.identity().find_project(id).await;
+        found.map(|project| project.is_some()).map_err(|error| error.to_string())
+    }
 }
 
 fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
@@ -211,11 +229,7 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
     ApiOptions {
         max_limit: settings.api.max_limit.into(),
         body_limit: settings.limits.max_request_body_size,
-        links: LinkOptions {
-            tls,
-            proxy_headers: settings.limits.trust_proxy_headers,
-            fallback_host: bind.to_string(),
-        },
+        links: LinkOptions { tls, proxy_headers: settings.limits.trust_proxy_headers, fallback_host: bind.to_string() },
         cors_origins: settings.cors.allowed_origin.clone().unwrap_or_default(),
         max_clusters_per_project: settings.quotas.max_clusters_per_project,
         service_down_time: settings.service.service_down_time,

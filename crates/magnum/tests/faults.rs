@@ -42,7 +42,8 @@ struct SmallDisk<'a>(&'a Path);
 impl<'a> SmallDisk<'a> {
     fn mount(path: &'a Path) -> Self {
         std::fs::create_dir_all(path).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m,mode=0700", "none"]).arg(path).status();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m,mode=0700", "none"]).arg(path).status();
         assert!(mounted.unwrap().success(), "run this as root: a small file system could not be mounted");
         Self(path)
     }
@@ -72,7 +73,8 @@ async fn a_full_disk_is_named_and_survived() {
     drop(file);
     let mut refused = None;
     for number in 0..2000 {
-        let (status, body) = client.send("POST", "/v1/clustertemplates", Some(template(&format!("full-{number}")))).await;
+        let (status, body) =
+            client.send("POST", "/v1/clustertemplates", Some(template(&format!("full-{number}")))).await;
         if status != 201 {
             refused = Some((status, body));
             break;
@@ -99,7 +101,8 @@ struct Wire {
 impl Wire {
     async fn to(database: SocketAddr) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let wire = Arc::new(Self { address: listener.local_addr().unwrap(), cut: tokio::sync::watch::Sender::new(false) });
+        let wire =
+            Arc::new(Self { address: listener.local_addr().unwrap(), cut: tokio::sync::watch::Sender::new(false) });
         let shared = wire.clone();
         tokio::spawn(async move {
             loop {

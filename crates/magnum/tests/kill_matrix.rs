@@ -78,7 +78,8 @@ async fn every_point_is_survived() {
     let began = Instant::now();
 
     for point in &create {
-        let cluster = dies_at(&mut server, point, async |client| client.create(&template, "victim", 1, SMALL).await).await;
+        let cluster =
+            dies_at(&mut server, point, async |client| client.create(&template, "victim", 1, SMALL).await).await;
         let client = server.login("demo").await;
         settled_as(&client, &cluster, "CREATE_COMPLETE", point).await;
         assert_nodes(&client, &cluster, SMALL, point).await;

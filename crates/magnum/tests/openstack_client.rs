@@ -75,11 +75,7 @@ fn client(folder: &Path, state: &Path) -> Option<Openstack> {
         eprintln!("NOT RUN: MAGNUM_TEST_OPENSTACK names no openstack executable; `cargo xtask test` installs one");
         return None;
     };
-    Some(Openstack {
-        executable: executable.into(),
-        clouds: state.join("clouds.yaml"),
-        folder: folder.to_owned(),
-    })
+    Some(Openstack { executable: executable.into(), clouds: state.join("clouds.yaml"), folder: folder.to_owned() })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

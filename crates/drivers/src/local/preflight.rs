@@ -124,7 +124,7 @@ fn room(state: &Path, per_node: u64, nodes: u32) -> Option<String> {
     // The folder may not be there yet; what counts is the file system it will be on.
     let there = state.ancestors().find(|folder| folder.exists())?;
     let found = statvfs(there).ok()?;
-    let free = u64::from(found.blocks_available()).saturating_mul(found.fragment_size());
+    let free = found.blocks_available().saturating_mul(found.fragment_size());
     let needed = per_node.saturating_mul(u64::from(nodes));
     (free < needed).then(|| {
         format!(

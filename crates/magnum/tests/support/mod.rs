@@ -150,8 +150,7 @@ impl Server {
                 "name": auth["username"], "domain": {"id": "default"}, "password": auth["password"]}}},
             "scope": {"project": {"name": auth["project_name"], "domain": {"id": "default"}}}}});
         let http = self.http();
-        let answer =
-            http.post(format!("{}/identity/v3/auth/tokens", self.url)).json(&body).send().await.unwrap();
+        let answer = http.post(format!("{}/identity/v3/auth/tokens", self.url)).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 201, "login");
         let token = answer.headers()["x-subject-token"].to_str().unwrap().to_owned();
         Client { http, url: self.url.clone(), token }
