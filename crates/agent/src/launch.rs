@@ -219,6 +219,8 @@ fn remove(path: &Path) -> Result<(), LaunchError> {
 fn own_cgroup_root() -> Result<(), LaunchError> {
     let root = Path::new("/sys/fs/cgroup");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    // The machine's view goes first: the kernel mounts no file system twice in one place, whatever its root.
+    let _ = umount2(root, MntFlags::MNT_DETACH);
     mount(Some("cgroup2"), root, Some("cgroup2"), flags, None::<&str>).doing("mount the node's own control groups")?;
     let leaf = root.join("init");
     fs::create_dir_all(&leaf).doing("make the control group of the node's own processes")?;
