@@ -98,6 +98,7 @@ async fn a_cluster_lives_through_its_whole_life() {
 
     only_certificates_open_the_api(&machine, &snapshot).await;
     nodes_see_nothing_of_the_machine(&machine, cluster);
+    a_service_runs(&machine, cluster);
 
     // Larger and smaller; the swarm forgets those that went.
     machine.resize(cluster, 3, &[]).await;
@@ -142,21 +143,39 @@ async fn only_certificates_open_the_api(machine: &Machine, snapshot: &Snapshot) 
 
 /// What a node's first process sees: its own name, its own processes, none of the machine's secrets.
 fn nodes_see_nothing_of_the_machine(machine: &Machine, cluster: Uuid) {
-    let pid = first_process(machine, cluster, "worker-0").to_string();
-    let inside = |script: &str| {
-        let output = Command::new("nsenter").args(["-t", &pid, "-a", "sh", "-c", script]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
+    let inside = |script: &str| inside(machine, cluster, "worker-0", script);
     assert_eq!(inside("hostname"), "web-worker-0");
     assert_eq!(inside("cat /etc/resolv.conf"), "nameserver 8.8.8.8");
     let state = machine.options.state_dir.display();
-    assert_eq!(inside(&format!("ls {state} 2>/dev/null; ls /root /home")), "/home:\n\n/root:");
-    let networks = inside("cat /proc/mounts | grep /run/netns");
+    assert_eq!(inside(&format!("ls {state} 2>/dev/null || true; ls /root /home")), "/home:\n\n/root:");
+    let networks = inside("grep /run/netns /proc/mounts || true");
     assert!(networks.is_empty(), "it would keep the networks of other nodes: {networks}");
     assert_eq!(inside("cat /proc/1/cmdline").split('\0').next(), Some("/run/magnum-agent"));
     assert!(!inside("ls /proc").lines().any(|entry| entry == std::process::id().to_string()));
     let machine_mounts = std::fs::read_to_string("/proc/mounts").unwrap();
     assert!(!machine_mounts.contains(&machine.options.state_dir.display().to_string()), "{machine_mounts}");
+}
+
+/// Runs a shell command among a node's own processes.
+fn inside(machine: &Machine, cluster: Uuid, short: &str, script: &str) -> String {
+    let pid = first_process(machine, cluster, short).to_string();
+    let output = Command::new("nsenter").args(["-t", &pid, "-a", "sh", "-c", script]).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Containers run, alone and as tasks of a service, from an image made of this machine's `sleep`.
+fn a_service_runs(machine: &Machine, cluster: Uuid) {
+    const DOCKER: &str = "docker -H unix:///run/engine/docker.sock";
+    for short in ["master-0", "worker-0", "worker-1"] {
+        let files = "/bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*')";
+        inside(machine, cluster, short, &format!("tar -Phc {files} | {DOCKER} import - probe"));
+        inside(machine, cluster, short, &format!("{DOCKER} run --rm --network none probe /bin/sleep 0"));
+    }
+    let service = "--name web --replicas 3 --endpoint-mode dnsrr --no-resolve-image --stop-grace-period 1s";
+    inside(machine, cluster, "master-0", &format!("{DOCKER} service create --quiet {service} probe /bin/sleep 1000"));
+    let running = inside(machine, cluster, "master-0", &format!("{DOCKER} service ps web -f desired-state=running -q"));
+    assert_eq!(running.lines().count(), 3, "{running}");
 }
 
 async fn an_engine_that_dies_shows_and_comes_back(machine: &Machine, cluster: Uuid) {
@@ -213,6 +232,22 @@ async fn the_machine_restarts(machine: &mut Machine, cluster: Uuid) {
     assert_eq!(members(machine, cluster).await.len(), 2, "nobody joined anew");
 }
 
+/// The same life on a machine that has nothing but cgroup v2: this test, run again where only that is mounted.
+#[test]
+fn a_cluster_lives_where_there_is_only_cgroup_v2() {
+    if !engines_wanted() {
+        return;
+    }
+    let script = "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$0\" \"$@\"";
+    let status = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "a_cluster_lives_through_its_whole_life", "--nocapture"])
+        .status()
+        .unwrap();
+    assert!(status.success(), "see above");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_managers_without_tls_take_one_back_that_lost_its_data() {
     if !engines_wanted() {
@@ -264,7 +299,8 @@ async fn what_is_half_made_is_finished_or_removed() {
     }
     machine.restart();
     let snapshot = machine.snapshot(cluster, false).await;
-    let engine = machine.driver.plan(&snapshot).await.unwrap().stages.into_iter().flatten().find(|s| s.kind == "node.engine");
+    let engine =
+        machine.driver.plan(&snapshot).await.unwrap().stages.into_iter().flatten().find(|s| s.kind == "node.engine");
     let aborted = tokio::time::timeout(Duration::from_millis(20), async {
         machine.driver.apply(&engine.unwrap(), &snapshot, &Silent).await
     });
@@ -275,11 +311,8 @@ async fn what_is_half_made_is_finished_or_removed() {
     assert_eq!(members(&machine, cluster).await.len(), 2);
 
     // Another conductor of the same machine: finds the cluster served, and can delete it all the same.
-    let other = magnum_drivers::local::LocalDriver::new(
-        machine.options.clone(),
-        machine.store.clone(),
-        machine.vault.clone(),
-    );
+    let other =
+        magnum_drivers::local::LocalDriver::new(machine.options.clone(), machine.store.clone(), machine.vault.clone());
     other.adopt(&machine.snapshot(cluster, false).await).await.unwrap();
     assert!(other.plan(&machine.snapshot(cluster, false).await).await.unwrap().is_empty());
     let first = std::mem::replace(&mut machine.driver, other);

@@ -39,7 +39,10 @@ impl Shared {
 
     async fn start_again(&self, snapshot: &Snapshot, node: &Node) -> Result<(), LocalError> {
         if !names::node_folder(&self.options.state_dir, &snapshot.cluster, node).is_dir() {
-            return Err(LocalError::node(&node.name, "it is gone, and its data with it; update the cluster to replace it"));
+            return Err(LocalError::node(
+                &node.name,
+                "it is gone, and its data with it; update the cluster to replace it",
+            ));
         }
         self.start_node(snapshot, node, &Unwatched).await?;
         let event = NewEvent {

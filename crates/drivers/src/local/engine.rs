@@ -23,9 +23,8 @@ pub(crate) fn spec(snapshot: &Snapshot, node: &Node, options: &LocalOptions) -> 
     let template = &snapshot.template;
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     // Nodes reach nothing but their own network; what there is to go out by is the proxy on its near end.
-    let proxy = options
-        .outbound_proxy
-        .then(|| format!("http://{}:{}", Addresses(options.subnet).gateway(), outbound::PORT));
+    let proxy =
+        options.outbound_proxy.then(|| format!("http://{}:{}", Addresses(options.subnet).gateway(), outbound::PORT));
     EngineSpec {
         port: port(template),
         tls: !template.tls_disabled,

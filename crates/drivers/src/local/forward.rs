@@ -69,9 +69,10 @@ impl Forwarder {
 fn managers(nodes: &[Node]) -> Vec<Ipv4Addr> {
     let masters = nodes.iter().filter(|node| node.is_master).collect::<Vec<_>>();
     let staying = masters.iter().copied().filter(|node| !is_leaving(node)).collect::<Vec<_>>();
-    let members = staying.iter().copied().filter(|node| {
-        node.observed.as_ref().is_some_and(|observed| observed.swarm_node_id.is_some())
-    });
+    let members = staying
+        .iter()
+        .copied()
+        .filter(|node| node.observed.as_ref().is_some_and(|observed| observed.swarm_node_id.is_some()));
     let members = members.collect::<Vec<_>>();
     let chosen = [members, staying, masters].into_iter().find(|group| !group.is_empty()).unwrap_or_default();
     chosen.into_iter().filter_map(|node| node.address.as_deref()?.parse().ok()).collect()

@@ -174,9 +174,7 @@ fn file_name(name: &str) -> Result<&str, LocalError> {
 /// Removes a folder with everything in it. That it is gone already is as good.
 pub(crate) fn remove_folder(folder: &Path) -> Result<(), LocalError> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(LocalError::io("remove", folder, error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LocalError::io("remove", folder, error)),
         _ => Ok(()),
     }
 }

@@ -17,9 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use magnum_certs::tls::peer_fingerprint;
 use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, Vault, sign_node_csr};
-use magnum_domain::agent::{
-    JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH,
-};
+use magnum_domain::agent::{JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH};
 use magnum_domain::certificate::Authority;
 use magnum_domain::event::NewEvent;
 use magnum_domain::{Cluster, Node, NodePhase};

@@ -68,9 +68,7 @@ fn short(cluster: &Cluster, node: &Node) -> String {
 
 /// Lower case letters, digits and hyphens; everything else becomes a hyphen. Always ASCII.
 fn plain(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .collect::<String>()
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect::<String>()
 }
 
 fn eight(uuid: Uuid) -> String {

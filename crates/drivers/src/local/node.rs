@@ -343,9 +343,10 @@ pub(super) fn logs(folder: &Path) -> String {
 fn allocate(snapshot: &Snapshot, addresses: Addresses, wanted: &Node) -> Option<Ipv4Addr> {
     let known = |node: &Node| {
         let planned = || {
-            let row = snapshot.resources.iter().find(|row| {
-                row.node_uuid == Some(node.uuid) && row.kind == Kind::Namespace.as_str()
-            });
+            let row = snapshot
+                .resources
+                .iter()
+                .find(|row| row.node_uuid == Some(node.uuid) && row.kind == Kind::Namespace.as_str());
             row.and_then(|row| row.attributes.get("address")?.as_str())
         };
         node.address.as_deref().or_else(planned).and_then(|address| address.parse::<Ipv4Addr>().ok())

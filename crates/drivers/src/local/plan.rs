@@ -126,10 +126,13 @@ fn bring_up(snapshot: &Snapshot, observed: &Observed, wanted: impl Fn(&Node) -> 
             && node.desired.as_ref().is_some_and(|desired| desired.engine == wanted(node))
             && (is_settled(node) || !is_member(node))
     };
-    plan.stage(ordered.iter().filter(|node| !engine_is_as_wanted(node)).map(|node| Work::AwaitEngine.on(node)).collect());
+    plan.stage(
+        ordered.iter().filter(|node| !engine_is_as_wanted(node)).map(|node| Work::AwaitEngine.on(node)).collect(),
+    );
 
     let needs_to_join = |node: &Node| !is_member(node) || (is_running(node) && has_lost_membership(node));
-    let swarm_exists = snapshot.nodes.iter().any(|node| node.is_master && is_member(node) && !has_lost_membership(node));
+    let swarm_exists =
+        snapshot.nodes.iter().any(|node| node.is_master && is_member(node) && !has_lost_membership(node));
     let founder = if swarm_exists { None } else { ordered.iter().find(|node| node.is_master) };
     plan.stage(founder.map(|node| Work::InitSwarm.on(node)).into_iter().collect());
     // One stage each: a join token is made for one node, and replaced before the next.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use magnum_domain::agent::{DesiredNode, ObservedNode, SwarmSpec};
 use magnum_domain::Resource;
+use magnum_domain::agent::{DesiredNode, ObservedNode, SwarmSpec};
 
 use super::*;
 use crate::local::engine;
@@ -35,8 +35,7 @@ fn up(masters: i32, workers: i32) -> (Snapshot, Observed) {
         node.phase = NodePhase::Ready;
         node.address = Some(format!("10.77.0.{}", 11 + index));
         node.desired = Some(DesiredNode { generation: 1, engine, swarm: SwarmSpec::Wait });
-        node.observed =
-            Some(ObservedNode { swarm_node_id: Some(id.clone()), ..settled_outside() });
+        node.observed = Some(ObservedNode { swarm_node_id: Some(id.clone()), ..settled_outside() });
         let uuid = node.uuid;
         observed.running.insert(uuid);
         for kind in [Kind::Folder, Kind::Cgroup, Kind::Namespace, Kind::Process] {

@@ -57,20 +57,31 @@ const RULES: [Rule; 4] = [
 ];
 
 /// What the template asks for that local nodes can't give; `None` when all is well.
-pub(crate) fn refuse(template: &ClusterTemplate, labels: &Labels, nodes: u32, options: &LocalOptions) -> Option<String> {
+pub(crate) fn refuse(
+    template: &ClusterTemplate,
+    labels: &Labels,
+    nodes: u32,
+    options: &LocalOptions,
+) -> Option<String> {
     for rule in &RULES {
         let Some(value) = (rule.value)(template, labels).filter(|value| !value.is_empty()) else { continue };
         if !rule.allowed.contains(&value.as_str()) {
-            let instead = rule.allowed.first().map_or_else(
-                || "leave it out".to_owned(),
-                |allowed| format!("use {allowed} or leave it out"),
-            );
-            return Some(format!("{} {value} is not supported by the local driver: {}; {instead}", rule.field, rule.why));
+            let instead = rule
+                .allowed
+                .first()
+                .map_or_else(|| "leave it out".to_owned(), |allowed| format!("use {allowed} or leave it out"));
+            return Some(format!(
+                "{} {value} is not supported by the local driver: {}; {instead}",
+                rule.field, rule.why
+            ));
         }
     }
     let room = Addresses(options.subnet).capacity();
     (nodes > room).then(|| {
-        format!("{nodes} nodes do not fit into the subnet {}: ask for at most {room}, or configure a larger one", options.subnet)
+        format!(
+            "{nodes} nodes do not fit into the subnet {}: ask for at most {room}, or configure a larger one",
+            options.subnet
+        )
     })
 }
 
@@ -158,7 +169,9 @@ async fn kernel(options: &LocalOptions) -> Option<String> {
     let namespace = Namespace::new(format!("magnum-probe-{}", std::process::id()));
     if let Err(error) = network::create_cluster(&namespace, Addresses(options.subnet)).await {
         let _ = network::remove(&namespace).await;
-        return Some(format!("network namespaces with a bridge can't be made ({error}): load the kernel module bridge"));
+        return Some(format!(
+            "network namespaces with a bridge can't be made ({error}): load the kernel module bridge"
+        ));
     }
     let links = "link add probe0 type veth peer name probe1\nlink add probe2 type vxlan id 1 dstport 4789 dev br0\n";
     let linked = run("ip", &["-netns", namespace.name(), "-batch", "-"], links).await;
@@ -172,7 +185,8 @@ async fn kernel(options: &LocalOptions) -> Option<String> {
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let loadable = || modules().iter().any(|folder| folder.join("kernel/fs/overlayfs").exists());
     let overlay = known.lines().any(|line| line.ends_with("\toverlay"));
-    (!overlay && !loadable()).then(|| "the kernel has no overlay file system: load the kernel module overlay".to_owned())
+    (!overlay && !loadable())
+        .then(|| "the kernel has no overlay file system: load the kernel module overlay".to_owned())
 }
 
 /// Folders in which the running kernel's modules may be.

@@ -23,8 +23,8 @@ pub(crate) fn read_mark(folder: &Path) -> io::Result<Option<ProcessMark>> {
 
 /// Whether the process is still the one that was meant, and alive.
 pub(crate) fn is_alive(mark: &ProcessMark) -> bool {
-    let this_boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .is_ok_and(|boot_id| boot_id.trim() == mark.boot_id);
+    let this_boot =
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").is_ok_and(|boot_id| boot_id.trim() == mark.boot_id);
     this_boot
         && std::fs::read_to_string(format!("/proc/{}/stat", mark.pid))
             .is_ok_and(|stat| parse_stat(&stat).is_some_and(|(state, started)| state && started == mark.started))

@@ -238,7 +238,8 @@ impl Shared {
     async fn api_address(&self, snapshot: &Snapshot) -> Result<String, LocalError> {
         let rows = self.store.resources(snapshot.cluster.uuid).await?;
         let port = rows.into_iter().find(|row| row.kind == Kind::Port.as_str());
-        let port = port.ok_or_else(|| LocalError::Hopeless("the cluster has no port on this machine yet".to_owned()))?;
+        let port =
+            port.ok_or_else(|| LocalError::Hopeless("the cluster has no port on this machine yet".to_owned()))?;
         Ok(format!("tcp://{}", port.name))
     }
 

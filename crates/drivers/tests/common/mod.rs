@@ -244,7 +244,8 @@ impl Machine {
 /// Control groups of a cluster in all hierarchies.
 fn groups(root: &str, mark: &str) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
-    let hierarchies = mounts.lines().filter(|line| line.split(' ').nth(2).is_some_and(|kind| kind.starts_with("cgroup")));
+    let hierarchies =
+        mounts.lines().filter(|line| line.split(' ').nth(2).is_some_and(|kind| kind.starts_with("cgroup")));
     let folders = hierarchies.map(|line| Path::new(line.split(' ').nth(1).unwrap()).join(root).join(mark));
     folders.filter(|folder| folder.exists()).map(|folder| folder.display().to_string()).collect()
 }
@@ -367,4 +368,3 @@ fn nodegroup(cluster: &Cluster, role: &str, count: i32) -> Nodegroup {
         updated_at: None,
     }
 }
-
