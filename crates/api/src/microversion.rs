@@ -80,7 +80,7 @@ impl Microversion {
     /// The version a request asks for.
     ///
     /// # Errors
-    /// [`VersionError`] when the header is there and can't be honoured.
+    /// `VersionError` when the header is there and can't be honoured.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, VersionError> {
         let Some(value) = headers.get(VERSION_HEADER) else { return Ok(MINIMUM) };
         let text = value.to_str().map_err(|_| VersionError::Service)?;

@@ -60,7 +60,7 @@ pub(crate) struct StateDir {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) state: StateDir,
-    /// Address and port to listen on [default: [api] host and port, 127.0.0.1:9511]
+    /// Address and port to listen on; without it, host and port of the group `api`: 127.0.0.1:9511
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) bind: Option<SocketAddr>,
     /// Listen without TLS; only for loopback addresses and behind a proxy that has it
@@ -111,10 +111,10 @@ pub(crate) enum Policy {
         /// Project of the asker
         #[arg(long, default_value = "project")]
         project: String,
-        /// Project that owns the object [default: the asker's]
+        /// Project that owns the object (default: the asker's)
         #[arg(long)]
         target_project: Option<String>,
-        /// User that owns the object [default: the asker]
+        /// User that owns the object (default: the asker)
         #[arg(long)]
         target_user: Option<String>,
     },
