@@ -31,7 +31,13 @@ async fn client(machine: &Machine, snapshot: &Snapshot) -> EngineClient {
     EngineClient::tls(&address, &ca, &identity.to_pem().unwrap()).unwrap()
 }
 
+/// What the managers say. An engine that was just started with containers to take care of may be slow to answer.
 async fn members(machine: &Machine, cluster: Uuid) -> Vec<SwarmNode> {
+    let begun = Instant::now();
+    while let Err(error) = machine.driver.facts(&machine.snapshot(cluster, false).await).await {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let snapshot = machine.snapshot(cluster, false).await;
     client(machine, &snapshot).await.nodes().await.unwrap()
 }

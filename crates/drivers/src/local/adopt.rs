@@ -27,7 +27,7 @@ impl Shared {
         if snapshot.deleting || !was_made {
             return Ok(());
         }
-        self.create_network(snapshot).await?;
+        self.restore_network(snapshot).await?;
         let ended = |node: &&Node| {
             !plan::is_leaving(node) && node::was_started(snapshot, node.uuid) && !self.is_up(snapshot, node)
         };

@@ -24,6 +24,8 @@ use super::{Shared, engine, listener, names, plan, process, secret};
 
 /// Folders of the machine that hold nobody's business but its owner's.
 const PRIVATE: [&str; 2] = ["/root", "/home"];
+/// How long what an earlier start has left may take to end.
+const LEFTOVERS: Duration = Duration::from_secs(10);
 /// How long the launcher may take.
 const LAUNCH: Duration = Duration::from_secs(30);
 /// An agent that has not been heard of after this time is started anew.
@@ -51,19 +53,27 @@ impl Shared {
         // The row as it is now: another task may have started the node, or removed it, since the snapshot was taken.
         let node = &self.store.get_node(node.uuid).await?;
         let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
-        if plan::is_leaving(node) || self.is_up(snapshot, node) {
+        let ledger = Ledger { store: &self.store, cluster: node.cluster_uuid };
+        let name = self.places.name_of(&folder);
+        if plan::is_leaving(node) {
+            return Ok(());
+        }
+        if self.is_up(snapshot, node) {
+            if !was_started(snapshot, node.uuid) {
+                // An earlier attempt ended between starting it and saying so.
+                let row = ledger.plan(Some(node.uuid), Kind::Process, &name, json!({})).await?;
+                ledger.made(&row).await?;
+            }
             return Ok(());
         }
         progress.waiting_for(&format!("node {}: making its network", node.name)).await;
         let address = self.address(snapshot, node)?;
-        let ledger = Ledger { store: &self.store, cluster: node.cluster_uuid };
         self.make_folder(&ledger, node, &folder).await?;
         let cgroup = names::node_cgroup(&self.options.cgroup, &snapshot.cluster, node);
         self.make_cgroup(&ledger, node, &cgroup).await?;
         self.make_network(&ledger, snapshot, node, address).await?;
 
         progress.waiting_for(&format!("node {}: starting its agent", node.name)).await;
-        let name = self.places.name_of(&folder);
         let row = ledger.plan(Some(node.uuid), Kind::Process, &name, json!({})).await?;
         self.desire_at_start(snapshot, node, &folder).await?;
         let token = secret::token()?;
@@ -98,12 +108,11 @@ impl Shared {
 
     async fn make_cgroup(&self, ledger: &Ledger<'_>, node: &Node, name: &str) -> Result<(), LocalError> {
         let row = ledger.plan(Some(node.uuid), Kind::Cgroup, name, json!({})).await?;
+        let hierarchies = &self.places.hierarchies;
         // Whatever an earlier start has left in there would be in the way of this one.
-        self.places.remove(&row).await?;
-        self.places
-            .hierarchies
-            .create(name)
-            .map_err(|source| LocalError::io("make control group", Path::new(name), source))?;
+        let emptied = hierarchies.remove(name, LEFTOVERS).await;
+        emptied.map_err(|source| LocalError::io("empty control group", Path::new(name), source))?;
+        hierarchies.create(name).map_err(|source| LocalError::io("make control group", Path::new(name), source))?;
         ledger.made(&row).await
     }
 

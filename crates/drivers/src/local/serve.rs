@@ -50,8 +50,19 @@ impl Shared {
 
     /// Makes the cluster's network, unless it is there, and opens what this process holds open for it.
     pub(super) async fn create_network(&self, snapshot: &Snapshot) -> Result<(), LocalError> {
+        let _alone = self.lock(snapshot.cluster.uuid).await;
+        self.bring_network_up(snapshot).await
+    }
+
+    /// As [`Self::create_network`], for a cluster that was made before; does nothing when it was deleted meanwhile.
+    pub(super) async fn restore_network(&self, snapshot: &Snapshot) -> Result<(), LocalError> {
+        let _alone = self.lock(snapshot.cluster.uuid).await;
+        let known = self.store.resources(snapshot.cluster.uuid).await?;
+        if known.iter().any(|row| row.node_uuid.is_none()) { self.bring_network_up(snapshot).await } else { Ok(()) }
+    }
+
+    async fn bring_network_up(&self, snapshot: &Snapshot) -> Result<(), LocalError> {
         let cluster = &snapshot.cluster;
-        let _alone = self.lock(cluster.uuid).await;
         let ledger = Ledger { store: &self.store, cluster: cluster.uuid };
 
         let folder = names::cluster_folder(&self.options.state_dir, cluster.uuid);
