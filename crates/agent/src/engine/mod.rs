@@ -116,10 +116,15 @@ impl Engine {
     /// Starts the engine, unless it runs, and waits until it answers. Returns its version.
     pub(crate) async fn start(&mut self) -> Result<EngineInfo, AgentError> {
         if !self.is_running().await? {
-            match &mut self.keeper {
-                Keeper::Own(process) => process.start(&self.layout)?,
-                Keeper::Systemd(unit) => unit.start(&self.layout).await?,
+            let started = match &mut self.keeper {
+                Keeper::Own(process) => process.start(&self.layout),
+                Keeper::Systemd(unit) => unit.start(&self.layout).await,
+            };
+            // systemd only says that it failed; the engine's own words are in the journal.
+            if let (Keeper::Systemd(_), Err(error)) = (&self.keeper, &started) {
+                return Err(self.down(&format!("does not start: {error}")).await);
             }
+            started?;
         }
         let end = Instant::now() + START_PATIENCE;
         while self.client.ping().await.is_err() {

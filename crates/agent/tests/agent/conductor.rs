@@ -1,8 +1,5 @@
 //! A conductor for tests: real mutual TLS, real certificates, the real protocol, and a memory of all it was told.
 
-// Each test file is a crate of its own and uses its part of this.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
-
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -3,16 +3,12 @@
 //! Needs root and the packages `docker.io`, `iptables` and `iproute2`. The test starts itself again inside a network
 //! and mount namespace, so that neither the machine's network nor its `/run` sees anything of it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod common;
-
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Conductor, PATIENCE, TestNode, Told};
+use crate::conductor::{Conductor, PATIENCE, TestNode, Told};
 use magnum_certs::{KeyKind, client_certificate, generate_authority};
 use magnum_coe::EngineClient;
 use magnum_domain::EventState;
@@ -48,14 +44,15 @@ fn run_again_inside() {
     assert!(nix::unistd::geteuid().is_root(), "this test makes namespaces: run it as root");
     let found = std::process::Command::new("dockerd").arg("--version").stdout(Stdio::null()).status();
     assert!(found.is_ok(), "there is no `dockerd`: install docker.io, iptables and iproute2");
-    let status = std::process::Command::new("unshare")
+    let output = std::process::Command::new("unshare")
         .args(["--net", "--mount", "sh", "-c", PREPARE])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "a_node_comes_up_lives_through_failures_and_goes", "--nocapture"])
+        .args(["--exact", "real_engine::a_node_comes_up_lives_through_failures_and_goes", "--nocapture"])
         .env(INSIDE, "1")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "see above");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "inside the namespaces: {}", String::from_utf8_lossy(&said));
 }
 
 /// The agent as process 1 of a process namespace.

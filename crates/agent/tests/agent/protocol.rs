@@ -1,15 +1,11 @@
 //! Joining, being told, reporting: over real mutual TLS.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod common;
-
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Conductor, TOKEN, TestNode, stop};
+use crate::conductor::{Conductor, TOKEN, TestNode, stop};
 use magnum_domain::EventState;
 use magnum_domain::agent::{AgentConfig, DesiredNode, EngineSpec, SwarmSpec};
 
@@ -164,7 +160,7 @@ async fn an_engine_that_does_not_start_is_reported_in_its_own_words_and_once() {
     assert_eq!(steps(&conductor), said);
     // It is tried again, but not said again until the reason changes.
     let attempts = || fs::read_to_string(node.config.directory.join("engine.log")).unwrap().matches("no room").count();
-    tokio::time::timeout(common::PATIENCE, async {
+    tokio::time::timeout(crate::conductor::PATIENCE, async {
         while attempts() < 3 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -221,7 +217,7 @@ async fn what_was_wanted_outlives_a_restart_without_a_conductor() {
     failing_engine(programs.path(), "second life");
     let agent = node.start(Some(programs.path()));
     let log = node.config.directory.join("engine.log");
-    tokio::time::timeout(common::PATIENCE, async {
+    tokio::time::timeout(crate::conductor::PATIENCE, async {
         while !fs::read_to_string(&log).unwrap().contains("second life") {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
