@@ -26,10 +26,12 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Programs> {
     Ok(Programs { magnum: workspace.in_target("debug/magnum") })
 }
 
-/// Builds server, agent and the benchmark's helper with optimisation; all at once, so that they share dependencies.
-pub(crate) fn build_for_bench(workspace: &Workspace) -> Result<(Programs, PathBuf)> {
-    let packages = ["-p", "magnum", "-p", "magnum-agent", "-p", "magnum-bench"];
-    exec::run(workspace.cargo().args(["build", "--locked", "--release"]).args(packages))?;
+/// Server, agent and the benchmark's helper with optimisation; built all at once, so that they share dependencies.
+pub(crate) fn for_bench(workspace: &Workspace, build: bool) -> Result<(Programs, PathBuf)> {
+    if build {
+        let packages = ["-p", "magnum", "-p", "magnum-agent", "-p", "magnum-bench"];
+        exec::run(workspace.cargo().args(["build", "--locked", "--release"]).args(packages))?;
+    }
     Ok((Programs { magnum: workspace.in_target("release/magnum") }, workspace.in_target("release/magnum-bench")))
 }
 

@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// How often each thing is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
     runs: u8,
+    /// Measure the programs as they were built last.
+    #[arg(long)]
+    no_build: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,8 +78,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     debian::ensure(workspace, &[debian::COMPILER, debian::NODES, debian::PYTHON])?;
     let openstack = python::openstack_client(workspace, true)?;
-    say::step("Building with optimisation");
-    let (programs, helper) = server::build_for_bench(workspace)?;
+    say::step(if options.no_build { "Taking the programs as they are" } else { "Building with optimisation" });
+    let (programs, helper) = server::for_bench(workspace, !options.no_build)?;
     fs::create_dir_all(workspace.in_target("xtask"))?;
 
     say::step("The machine");
