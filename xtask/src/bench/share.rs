@@ -49,20 +49,27 @@ fn read(event: &Value) -> Option<Event> {
 }
 
 /// From start to end of each engine step; one that never ended counts up to the last event.
+///
+/// The conductor has steps of the same names around those of the agents, with its own work in them: of steps within
+/// each other only the innermost counts.
 fn waits(events: &[Event], last: f64) -> Vec<(f64, f64)> {
-    let mut open = BTreeMap::new();
+    let mut open: BTreeMap<_, Vec<(f64, bool)>> = BTreeMap::new();
     let mut waits = Vec::new();
     for event in events.iter().filter(|event| ENGINE_STEPS.contains(&event.step.as_str())) {
-        let key = (&event.node, &event.step);
+        let running = open.entry((&event.node, &event.step)).or_default();
         if event.state == "started" {
-            open.entry(key).or_insert(event.at);
+            if let Some((_, holds_another)) = running.last_mut() {
+                *holds_another = true;
+            }
+            running.push((event.at, false));
         } else if matches!(event.state.as_str(), "done" | "failed")
-            && let Some(start) = open.remove(&key)
+            && let Some((start, false)) = running.pop()
         {
             waits.push((start, event.at));
         }
     }
-    waits.extend(open.into_values().map(|start| (start, last)));
+    let unended = open.into_values().flatten().filter(|(_, holds_another)| !holds_another);
+    waits.extend(unended.map(|(start, _)| (start, last)));
     waits
 }
 
@@ -102,6 +109,18 @@ mod tests {
         ]});
         let creation = of_events(&document).unwrap();
         assert!((creation.total - 6.0).abs() < 1e-6 && (creation.own - 2.75).abs() < 1e-6, "{creation:?}");
+    }
+
+    #[test]
+    fn of_steps_within_each_other_the_innermost_counts() {
+        let document = json!({"events": [
+            event(0.0, "a", "swarm.join", "started"),
+            event(1.0, "a", "swarm.join", "started"),
+            event(1.5, "a", "swarm.join", "done"),
+            event(3.0, "a", "swarm.join", "done"),
+        ]});
+        let creation = of_events(&document).unwrap();
+        assert!((creation.own - 2.5).abs() < 1e-6, "{creation:?}");
     }
 
     #[test]
