@@ -36,7 +36,7 @@ fn the_defaults_are_upstreams_and_ours() {
     assert_eq!(settings.x509.allowed_key_usage, ["Digital Signature", "Key Encipherment", "Non Repudiation"]);
     assert_eq!(settings.cluster_template.kubernetes_allowed_network_drivers, ["flannel", "calico"]);
     assert_eq!(settings.cluster.create_timeout, Duration::from_secs(3600));
-    assert_eq!(settings.conductor.health_interval, Some(Duration::from_secs(60)));
+    assert_eq!(settings.conductor.health_interval, Some(Duration::from_secs(15)));
     assert_eq!(settings.conductor.lease, Duration::from_secs(30));
     assert_eq!(settings.local.subnet.to_string(), "10.77.0.0/24");
     assert_eq!(settings.local.api_ports.into_iter().count(), 240);

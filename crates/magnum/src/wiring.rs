@@ -15,7 +15,7 @@ use magnum_domain::driver::{Driver, Drivers};
 use magnum_drivers::local::{LocalDriver, LocalOptions};
 use magnum_identity::{Authenticator, Bootstrap, BuiltIn, Catalogue, NoAuth, Options as IdentityOptions};
 use magnum_policy::{Options as PolicyOptions, Policy};
-use magnum_store::{ConnectOptions, Store};
+use magnum_store::{ConnectOptions, Store, StoreError};
 use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret;
 
@@ -50,12 +50,26 @@ pub(crate) async fn store(settings: &Settings, state: &StateDir) -> anyhow::Resu
         acquire_timeout: database.pool_timeout,
         max_lifetime: database.connection_recycle_time,
     };
-    let store = Store::connect(database.connection.expose_secret(), &options)
-        .await
-        .context("the database can't be opened: see [database] connection")?
-        .with_seal(seal.clone());
+    let store = connect(settings, &options).await?.with_seal(seal.clone());
     store.migrate().await.context("the database's schema can't be brought to the newest state")?;
     Ok((store, seal))
+}
+
+/// Connects; tried again as `[database] max_retries` and `retry_interval` say, for a database that starts at the same time.
+async fn connect(settings: &Settings, options: &ConnectOptions) -> anyhow::Result<Store> {
+    let database = &settings.database;
+    let mut left = database.max_retries;
+    loop {
+        match Store::connect(database.connection.expose_secret(), options).await {
+            Err(error @ StoreError::Unavailable(_)) if left != 0 => {
+                let pause = database.retry_interval;
+                tracing::warn!(%error, ?pause, "the database does not answer; trying again");
+                tokio::time::sleep(pause).await;
+                left = if left > 0 { left - 1 } else { left };
+            }
+            connected => return connected.context("the database can't be opened: see [database] connection"),
+        }
+    }
 }
 
 /// The vault for clusters' certificates.
@@ -194,6 +208,7 @@ pub(crate) fn api(
     if settings.identity.backend == IdentityBackend::Builtin {
         catalogue = catalogue.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
     }
+    let default_boot_volume_size = settings.get::<i64>("cinder", "default_boot_volume_size")?;
     Ok(magnum_api::router(ApiState {
         store: shared.store.clone(),
         policy: shared.policy.clone(),
@@ -203,7 +218,7 @@ pub(crate) fn api(
         catalogue: Arc::new(catalogue),
         metrics,
         registry: Arc::new(registry),
-        options: api_options(settings, tls, bind),
+        options: ApiOptions { default_boot_volume_size, ..api_options(settings, tls, bind) },
     }))
 }
 
