@@ -20,9 +20,14 @@ pub(crate) struct Programs {
     pub(crate) magnum: PathBuf,
 }
 
-/// Builds server and agent, unoptimised.
+/// Builds server and agent, unoptimised; the agent is static, as it must be to run on any node.
 pub(crate) fn build(workspace: &Workspace) -> Result<Programs> {
-    exec::run(workspace.cargo().args(["build", "--locked", "-p", "magnum", "-p", "magnum-agent"]))?;
+    exec::run(workspace.cargo().args(["build", "--locked", "-p", "magnum"]))?;
+    exec::run(workspace.cargo().args(["rustc", "--locked", "-p", "magnum-agent", "--bin", "magnum-agent"]).args([
+        "--",
+        "-C",
+        "target-feature=+crt-static",
+    ]))?;
     Ok(Programs { magnum: workspace.in_target("debug/magnum") })
 }
 
