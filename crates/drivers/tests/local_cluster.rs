@@ -19,27 +19,34 @@ use magnum_domain::{HealthStatus, NodePhase};
 use uuid::Uuid;
 
 /// A client of the cluster's API, by the address and with the credentials that a tenant gets.
-async fn client(machine: &Machine, snapshot: &Snapshot) -> EngineClient {
-    let address = machine.driver.facts(snapshot).await.unwrap().api_address.unwrap();
+async fn client(machine: &Machine, snapshot: &Snapshot) -> Result<EngineClient, DriverError> {
+    let address = machine.driver.facts(snapshot).await?.api_address.unwrap();
     assert!(address.starts_with("tcp://127.0.0.1:"), "{address}");
     if snapshot.template.tls_disabled {
-        return EngineClient::plain(&address).unwrap();
+        return Ok(EngineClient::plain(&address).unwrap());
     }
     let authority = magnum_domain::certificate::Authority::Cluster;
     let ca = machine.vault.authority_certificate(&snapshot.cluster, authority).await.unwrap();
     let identity = machine.vault.client_identity(&snapshot.cluster).await.unwrap();
-    EngineClient::tls(&address, &ca, &identity.to_pem().unwrap()).unwrap()
+    Ok(EngineClient::tls(&address, &ca, &identity.to_pem().unwrap()).unwrap())
 }
 
-/// What the managers say. An engine that was just started with containers to take care of may be slow to answer.
+/// What the managers say. An engine that was just started with containers to take care of may be slow to answer, more
+/// than once.
 async fn members(machine: &Machine, cluster: Uuid) -> Vec<SwarmNode> {
     let begun = Instant::now();
-    while let Err(error) = machine.driver.facts(&machine.snapshot(cluster, false).await).await {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{error}");
+    loop {
+        let snapshot = machine.snapshot(cluster, false).await;
+        let asked = match client(machine, &snapshot).await {
+            Ok(client) => client.nodes().await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match asked {
+            Ok(members) => return members,
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(90), "{error}"),
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let snapshot = machine.snapshot(cluster, false).await;
-    client(machine, &snapshot).await.nodes().await.unwrap()
 }
 
 fn names(members: &[SwarmNode]) -> BTreeSet<&str> {
