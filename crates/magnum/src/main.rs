@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             // Before logging is set up there is nowhere else to say it.
             #[allow(clippy::print_stderr)]
             {
-                eprintln!("magnum: {error:#}");
+                eprintln!("magnum: {}", in_words(&error));
             }
             ExitCode::FAILURE
         }
@@ -47,4 +47,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(command) => tools::config(&cli.config, &command),
         Command::Policy(command) => tools::policy(&cli.config, &command),
     }
+}
+
+/// An error with its causes, each said once: many messages hold those of their causes.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }

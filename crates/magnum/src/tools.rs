@@ -4,10 +4,11 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use magnum_config::{Severity, Sources};
 use magnum_domain::Caller;
 use magnum_policy::Target;
-use magnum_store::{ConnectOptions, Store};
+use magnum_store::{ConnectOptions, Schema, Store};
 use secrecy::ExposeSecret;
 
 use crate::cli::{Config, ConfigFiles, Db, Policy, StateDir};
@@ -22,17 +23,33 @@ pub(crate) fn database(files: &ConfigFiles, command: &Db) -> anyhow::Result<Exit
                 let settings = wiring::settings(files, state)?;
                 let folder = state_dir::StateDir::open(&settings.service.state_path)?;
                 let (store, _) = wiring::store(&settings, &folder).await?;
-                println!("{:?}", store.schema().await?);
+                say_schema(&store.schema().await?);
             }
-            Db::Version(state) => println!("{:?}", connect(files, state).await?.schema().await?),
+            Db::Version(state) => say_schema(&connect(files, state).await?.schema().await?),
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
+fn say_schema(schema: &Schema) {
+    match schema.upstream {
+        Some(head) => println!("upstream schema: {}", head.as_str()),
+        None => println!("upstream schema: none, the database is empty"),
+    }
+    match schema.pending.as_slice() {
+        [] => println!("our tables: current"),
+        pending => println!("our tables: run 'magnum db upgrade' for {}", pending.join(", ")),
+    }
+}
+
+/// Looks once: somebody waits for the answer.
 async fn connect(files: &ConfigFiles, state: &StateDir) -> anyhow::Result<Store> {
     let settings = wiring::settings(files, state)?;
-    Ok(Store::connect(settings.database.connection.expose_secret(), &ConnectOptions::default()).await?)
+    let connected = Store::connect(settings.database.connection.expose_secret(), &ConnectOptions::default()).await;
+    connected.with_context(|| {
+        let folder = settings.service.state_path.display();
+        format!("the database can't be opened: see [database] connection, and whether {folder} is there")
+    })
 }
 
 /// `magnum config`.
@@ -75,13 +92,7 @@ pub(crate) fn policy(files: &ConfigFiles, command: &Policy) -> anyhow::Result<Ex
             caller.is_admin = policy.is_admin(&caller);
             let owner = (target_project.as_ref().unwrap_or(project), target_user.as_ref().unwrap_or(user));
             let explanation = policy.explain(rule, &caller, &Target::owned(owner.0, owner.1));
-            println!("{}: {}", explanation.rule, if explanation.allowed { "allowed" } else { "denied" });
-            for step in &explanation.steps {
-                println!("{:indent$}{}: {}", "", step.check, step.why, indent = 2 + 2 * step.depth);
-            }
-            if let Some(note) = &explanation.note {
-                println!("{note}");
-            }
+            print!("{explanation}");
             if !explanation.allowed {
                 return Ok(ExitCode::FAILURE);
             }
