@@ -25,6 +25,8 @@ impl Openstack {
             .args(["--os-cloud", cloud])
             .args(arguments.split_whitespace())
             .env("OS_CLIENT_CONFIG_FILE", &self.clouds)
+            // `cluster config` says how to set variables in the user's shell, and fails where there is none.
+            .env("SHELL", "/bin/bash")
             .env_remove("http_proxy")
             .env_remove("https_proxy")
             .current_dir(&self.folder)
