@@ -110,15 +110,8 @@ fn masters(api: &ApiState, template: &magnum_domain::ClusterTemplate, cluster: &
     if !api.planner.resizes_masters(template) {
         return Err(ApiError::invalid("Resizing the master nodegroup is not supported by this driver."));
     }
-    if count % 2 == 0 {
-        return Err(ApiError::invalid(format!(
-            "master nodegroup size of {count} is invalid, size cannot be an even number."
-        )));
-    }
-    if count > 1 && !cluster.master_lb_enabled {
-        return Err(ApiError::invalid("master_count must be 1 when master_lb_enabled is False"));
-    }
-    Ok(())
+    rules::cluster::odd(count)?;
+    rules::cluster::balanced(count, cluster)
 }
 
 /// A node to be removed that is none would be passed over in silence, and another one taken out. Drivers that keep no

@@ -37,27 +37,53 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     let query = query.only(&["dry_run"])?;
     let is_dry = query.boolean("dry_run")?;
     let body = field::read(&table::CLUSTER, &body.required(table::CLUSTER.argument)?)?;
-    context.may("cluster:create")?;
     let template = template(&api, &context, &body.text("cluster_template_id").unwrap_or_default()).await?;
-    rules::cluster::usable(&context.caller, &template)?;
     let (masters, workers) = (body.integer("master_count").unwrap_or(1), body.integer("node_count").unwrap_or(1));
+    rules::cluster::shape(&api, &template, body.integer("docker_volume_size"), masters)?;
     if workers == 0 && context.version < ZERO_NODES {
         return Err(ApiError::invalid(NO_ZERO_NODES));
     }
+    context.may("cluster:create")?;
+    let quota = quota(&api, context.project()?).await?;
     let cluster = cluster(&context, &template, &body)?;
-    rules::cluster::create(&api, &context.caller, &cluster, &template, masters).await?;
-    let nodegroups = nodegroups(&cluster, &template, masters, workers)?;
-    let nodes = u32::try_from(i64::from(masters) + i64::from(workers)).unwrap_or(u32::MAX);
-    api.planner.preflight(&template, &cluster.labels, nodes).await?;
+    let nodegroups = match check(&api, &context, &cluster, &template, (masters, workers)).await {
+        Ok(nodegroups) => nodegroups,
+        Err(error) => return Err(within_quota(&api, &cluster.project_id, quota).await.err().unwrap_or(error)),
+    };
     if is_dry {
         let imagined = Imagined { cluster, template, nodegroups, nodes: vec![], resources: vec![], remove: vec![] };
         let plan = api.planner.plan(&imagined.snapshot()).await?;
         return answer(StatusCode::OK, &PlanView::new(&plan));
     }
-    let quota = quota(&api, &cluster.project_id).await?;
     let operation = operation(&api, &context, &cluster, OperationKind::Create, Arguments::default());
     let made = api.store.create_cluster(NewCluster { cluster, nodegroups, operation, quota }).await?;
     Accepted::response(made.uuid)
+}
+
+/// What upstream checks once it knows that the caller may. The groups of the new cluster come of it.
+async fn check(
+    api: &ApiState,
+    context: &Context,
+    cluster: &Cluster,
+    template: &ClusterTemplate,
+    (masters, workers): (i32, i32),
+) -> Result<Vec<Nodegroup>> {
+    rules::cluster::usable(&context.caller, template)?;
+    rules::cluster::found(api, &context.caller, cluster, template).await?;
+    rules::cluster::balanced(masters, cluster)?;
+    let nodegroups = nodegroups(cluster, template, masters, workers)?;
+    let nodes = u32::try_from(i64::from(masters) + i64::from(workers)).unwrap_or(u32::MAX);
+    api.planner.preflight(template, &cluster.labels, nodes).await?;
+    Ok(nodegroups)
+}
+
+/// Upstream says first that there is no room. What really holds is decided in the transaction that makes the cluster.
+async fn within_quota(api: &ApiState, project_id: &str, limit: i32) -> Result<()> {
+    let clusters = api.store.count_clusters(project_id).await?;
+    if clusters >= u64::try_from(limit).unwrap_or_default() {
+        return Err(StoreError::QuotaExceeded { limit }.into());
+    }
+    Ok(())
 }
 
 /// The template, by UUID, name or database key. Before 1.10 a missing one was a fault of the body.

@@ -109,7 +109,6 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     query.only(&[])?;
     let spec = &table::CLUSTER_TEMPLATE;
     let body = field::read(spec, &body.required(spec.argument)?)?;
-    context.may("clustertemplate:create")?;
     if body.has("server_type") && body.text("server_type").is_none() {
         return Err(ApiError::invalid("Server type None is not supported, expecting a vm/bm/unspecified server type."));
     }
@@ -127,10 +126,13 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
         template.uuid = uuid;
     }
     template.name.get_or_insert_with(|| crate::name::generate("template"));
+    rules::cluster_template::shape(&api, &mut template)?;
+    context.may("clustertemplate:create")?;
+    let found = rules::cluster_template::create(&api, &context.caller, &mut template).await?;
     if template.public || template.hidden {
         may_publish(&context)?;
     }
-    rules::cluster_template::create(&api, &context.caller, &mut template).await?;
+    rules::cluster_template::bootable(&api, &template, &found)?;
     let template = api.store.create_template(&template).await?;
     let mut response = answer(StatusCode::CREATED, &TemplateView::new(&template, &context.base))?;
     let location = context.base.join(&format!("/v1/clustertemplates/{}", template.uuid));
@@ -161,15 +163,17 @@ pub(crate) async fn update(
     let patch = Patch::read(body.optional(), &PATCH)?;
     let visibility = context.templates("clustertemplate:update_all_projects")?;
     let before = find(&api, &visibility, &ident).await?;
-    context.may_with("clustertemplate:update", &before.project_id, &before.user_id)?;
     let mut after = before.clone();
     for (name, value) in patch.apply(&stored(&before, &context)?, &PATCH)? {
         assign(&mut after, &name, &value);
     }
+    rules::cluster_template::engine(&api, &mut after)?;
+    context.may_with("clustertemplate:update", &before.project_id, &before.user_id)?;
+    let found = rules::cluster_template::update(&api, &context.caller, &after).await?;
     if (after.public, after.hidden) != (before.public, before.hidden) {
         may_publish(&context)?;
     }
-    rules::cluster_template::update(&api, &context.caller, &mut after).await?;
+    rules::cluster_template::bootable(&api, &after, &found)?;
     let template = api.store.update_template(&before, &after).await?;
     answer(StatusCode::OK, &TemplateView::new(&template, &context.base))
 }

@@ -20,6 +20,7 @@ use crate::field::table;
 use crate::microversion::{ROLLBACK, ZERO_NODES};
 use crate::patch::{Patch, Rules};
 use crate::query::Query;
+use crate::rules;
 use crate::view::cluster::FullCluster;
 use crate::view::plan::PlanView;
 use crate::view::{Accepted, answer};
@@ -78,6 +79,9 @@ pub(crate) async fn update(
     let count = differs.get("node_count").and_then(as_integer);
     if count == Some(0) && context.version < ZERO_NODES {
         return Err(ApiError::invalid(NO_ZERO_NODES));
+    }
+    if count.is_some() {
+        rules::cluster::update(&api, &context.caller, &cluster).await?;
     }
     if is_dry {
         return plan(&api, cluster, groups, count).await;

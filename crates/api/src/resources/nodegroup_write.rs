@@ -23,7 +23,6 @@ use crate::microversion::NODEGROUPS;
 use crate::patch::{Patch, Rules};
 use crate::query::Query;
 use crate::rules;
-use crate::rules::resources::{self, Named};
 use crate::view::answer;
 use crate::view::nodegroup::FullNodegroup;
 
@@ -84,9 +83,7 @@ pub(crate) async fn create(
     if group.role == MASTER {
         return Err(ApiError::invalid("Creating master nodegroups is currently not supported."));
     }
-    let named = Named { flavor: group.flavor_id.as_deref(), ..Named::default() };
-    let boot_volume = resources::boot_volume(&group.labels, api.options.default_boot_volume_size)?;
-    resources::find(api.catalogue.as_ref(), &context.caller, named, boot_volume).await?;
+    rules::nodegroup::bootable(&api, &context.caller, &cluster, &group).await?;
     let uuid = group.uuid;
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
@@ -202,6 +199,7 @@ async fn change_group(
     let max = differs.get("max_node_count").map(as_integer);
     let labels = differs.get("node_labels").map(|value| as_dictionary(value).unwrap_or_default());
     let taints = differs.get("node_taints");
+    rules::nodegroup::bootable(api, &context.caller, cluster, before).await?;
     let (least, most) = (min.unwrap_or(before.min_node_count), max.unwrap_or(before.max_node_count));
     rules::nodegroup::counts(&before.name, before.node_count, least, most)?;
     if let Some(labels) = &labels {

@@ -1,8 +1,10 @@
 //! What must hold of a node group (§7.3 of the reference). Upstream answers these with 409.
 
-use magnum_domain::{Labels, Nodegroup};
+use magnum_domain::{Caller, Cluster, Labels, Nodegroup};
 use serde_json::Value;
 
+use super::resources::{self, Named};
+use crate::ApiState;
 use crate::error::{ApiError, Result};
 
 /// Namespaces of labels the kubelet may set on its own node.
@@ -126,6 +128,20 @@ pub(crate) fn resize(group: &Nodegroup, count: i32) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// The group's flavor must have something to boot from. The cluster's label decides, as upstream has it: a group has no
+/// boot volumes of its own.
+///
+/// # Errors
+/// When the flavor is not there or has no disk, and nodes have no boot volume.
+pub(crate) async fn bootable(api: &ApiState, caller: &Caller, cluster: &Cluster, group: &Nodegroup) -> Result<()> {
+    let boot_volume = resources::boot_volume(&cluster.labels, api.options.default_boot_volume_size)?;
+    if boot_volume > 0 {
+        return Ok(());
+    }
+    let named = Named { flavor: group.flavor_id.as_deref(), ..Named::default() };
+    resources::look_up(api.catalogue.as_ref(), caller, named).await.bootable(boot_volume)
 }
 
 #[cfg(test)]

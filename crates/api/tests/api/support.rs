@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use magnum_api::{ApiOptions, ApiState, DriverPlanner, LocalCatalogue, Metrics, Projects};
+use magnum_api::{ApiOptions, ApiState, Catalogue, DriverPlanner, LocalCatalogue, Metrics, Projects};
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase};
@@ -78,8 +78,17 @@ impl Driver for Paper {
     }
 
     fn provides(&self) -> Vec<ClusterType> {
-        let made = |coe: &str| ClusterType { server_type: "vm".into(), os: "local".into(), coe: coe.into() };
-        vec![made("swarm-mode"), made("swarm"), made("kubernetes")]
+        let made = |server: &str, os: &str, coe: &str| ClusterType {
+            server_type: server.into(),
+            os: os.into(),
+            coe: coe.into(),
+        };
+        let mut types: Vec<_> = ["swarm-mode", "swarm", "kubernetes"].map(|coe| made("vm", "local", coe)).into();
+        // A distribution that every engine is made on, for those who want to see the rules rather than the driver.
+        for coe in ["kubernetes", "swarm", "swarm-mode", "mesos", "dcos"] {
+            types.extend(["vm", "bm"].map(|server| made(server, "fedora", coe)));
+        }
+        types
     }
 
     async fn preflight(&self, _: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {
@@ -139,6 +148,12 @@ impl Service {
 
     /// A service with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let catalogue = LocalCatalogue::built_in().unwrap().with_projects(Arc::new(KnownProjects));
+        Self::over(Arc::new(catalogue), change).await
+    }
+
+    /// A service that looks things up elsewhere.
+    pub(crate) async fn over(catalogue: Arc<dyn Catalogue>, change: impl FnOnce(&mut ApiOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:///{}/db.sqlite", folder.path().display());
         let store = Store::connect(&url, &ConnectOptions::default()).await.unwrap();
@@ -148,14 +163,13 @@ impl Service {
         let metrics = Metrics::register(&mut registry);
         let mut options = ApiOptions::default();
         change(&mut options);
-        let catalogue = LocalCatalogue::built_in().unwrap().with_projects(Arc::new(KnownProjects));
         let router = magnum_api::router(ApiState {
             store: store.clone(),
             policy: Arc::new(Policy::defaults()),
             authenticator: Arc::new(Names),
             vault: vault.clone(),
             planner: Arc::new(DriverPlanner::new(Drivers::new(vec![Arc::new(Paper)]))),
-            catalogue: Arc::new(catalogue),
+            catalogue,
             metrics,
             registry: Arc::new(registry),
             options,
