@@ -8,6 +8,7 @@
 //! - `rules/`: what must hold between fields, and what names must be found in the cloud (`catalogue.rs`)
 //! - `planner.rs`, `dry_run.rs`: what drivers are asked before anything is accepted
 //! - `view/`: rows as JSON; `page.rs`, `link.rs`: lists and links; `stream.rs`: server-sent events
+//! - `warning.rs`: what is accepted and yet deserves a word
 //! - `error.rs`: every failure's status and document
 //!
 //! Nothing here knows SQL or infrastructure. A request writes with exactly one call of the store, which is one
@@ -36,6 +37,7 @@ mod router;
 mod rules;
 mod stream;
 mod view;
+mod warning;
 
 use std::sync::Arc;
 

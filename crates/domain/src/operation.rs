@@ -127,6 +127,9 @@ pub struct Arguments {
     /// Whether a failed update goes back to the size before.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rollback: bool,
+    /// What the requester was warned of when the request was accepted; each becomes an event of the cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// An operation about to be written beside the change it carries out.

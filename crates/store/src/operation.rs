@@ -224,7 +224,7 @@ impl Store {
         Ok(made)
     }
 
-    /// Writes an event about an operation that was just asked for.
+    /// Writes an event about an operation that was just asked for, and one for each thing its requester was warned of.
     pub(crate) async fn insert_operation_event(
         &self,
         tx: &DatabaseTransaction,
@@ -241,6 +241,10 @@ impl Store {
             message: message.to_owned(),
         };
         crate::event::insert(tx, &event).await?;
+        for warning in &operation.arguments.warnings {
+            let warned = NewEvent { state: EventState::Warning, message: warning.clone(), ..event.clone() };
+            crate::event::insert(tx, &warned).await?;
+        }
         Ok(())
     }
 }

@@ -50,14 +50,16 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
         Ok(nodegroups) => nodegroups,
         Err(error) => return Err(within_quota(&api, &cluster.project_id, quota).await.err().unwrap_or(error)),
     };
+    let warnings = rules::labels::warnings(&template.coe, &cluster.labels);
     if is_dry {
         let imagined = Imagined { cluster, template, nodegroups, nodes: vec![], resources: vec![], remove: vec![] };
         let plan = api.planner.plan(&imagined.snapshot()).await?;
-        return answer(StatusCode::OK, &PlanView::new(&plan));
+        return Ok(warnings.on(answer(StatusCode::OK, &PlanView::new(&plan))?));
     }
-    let operation = operation(&api, &context, &cluster, OperationKind::Create, Arguments::default());
+    let arguments = Arguments { warnings: warnings.texts(), ..Arguments::default() };
+    let operation = operation(&api, &context, &cluster, OperationKind::Create, arguments);
     let made = api.store.create_cluster(NewCluster { cluster, nodegroups, operation, quota }).await?;
-    Accepted::response(made.uuid)
+    Ok(warnings.on(Accepted::response(made.uuid)?))
 }
 
 /// What upstream checks once it knows that the caller may. The groups of the new cluster come of it.

@@ -22,6 +22,7 @@ use crate::query::Query;
 use crate::rules;
 use crate::view::answer;
 use crate::view::cluster_template::{TemplateList, TemplateView};
+use crate::warning::Warnings;
 
 /// What a patch may touch (§4.3 of the reference).
 const PATCH: Rules = Rules {
@@ -134,7 +135,8 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     }
     rules::cluster_template::bootable(&api, &template, &found)?;
     let template = api.store.create_template(&template).await?;
-    let mut response = answer(StatusCode::CREATED, &TemplateView::new(&template, &context.base))?;
+    let warnings = rules::labels::warnings(&template.coe, &template.labels);
+    let mut response = warnings.on(answer(StatusCode::CREATED, &TemplateView::new(&template, &context.base))?);
     let location = context.base.join(&format!("/v1/clustertemplates/{}", template.uuid));
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -175,7 +177,11 @@ pub(crate) async fn update(
     }
     rules::cluster_template::bootable(&api, &after, &found)?;
     let template = api.store.update_template(&before, &after).await?;
-    answer(StatusCode::OK, &TemplateView::new(&template, &context.base))
+    let warnings = match template.labels == before.labels {
+        true => Warnings::default(),
+        false => rules::labels::warnings(&template.coe, &template.labels),
+    };
+    Ok(warnings.on(answer(StatusCode::OK, &TemplateView::new(&template, &context.base))?))
 }
 
 /// A template as a patch sees it: as it is shown.

@@ -75,7 +75,7 @@ pub(crate) async fn create(
         return Err(name_taken(&name, &cluster));
     }
     let template = template_of(&api, &cluster).await?;
-    let group = group(&cluster, template.image_id, &name, &body);
+    let group = group(&cluster, template.image_id.clone(), &name, &body);
     rules::nodegroup::counts(&name, group.node_count, group.min_node_count, group.max_node_count)?;
     let is_master = group.is_master();
     rules::nodegroup::node_labels(&name, is_master, &group.node_labels)?;
@@ -85,19 +85,23 @@ pub(crate) async fn create(
     }
     rules::nodegroup::bootable(&api, &context.caller, &cluster, &group).await?;
     let uuid = group.uuid;
+    // What the group has from its cluster was said when the cluster was made.
+    let is_own = |(name, value): &(&String, &String)| cluster.labels.get(*name) != Some(*value);
+    let own: Labels = group.labels.iter().filter(is_own).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let warnings = rules::labels::warnings(&template.coe, &own);
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         nodegroups: Vec::new(),
         new_nodegroup: Some(group),
     };
-    let arguments = Arguments { nodegroup: Some(uuid), ..Arguments::default() };
+    let arguments = Arguments { nodegroup: Some(uuid), warnings: warnings.texts(), ..Arguments::default() };
     let create = operation(&api, &context, &cluster, OperationKind::NodegroupCreate, arguments);
     api.store.request_operation(create, &is_changeable, change).await.map_err(|error| match error {
         StoreError::Duplicate { .. } => name_taken(&name, &cluster),
         other => other.into(),
     })?;
     let group = find(&api, cluster.uuid, &uuid.to_string()).await?;
-    answer(StatusCode::ACCEPTED, &FullNodegroup::new(&group, &cluster.labels, &context.base))
+    Ok(warnings.on(answer(StatusCode::ACCEPTED, &FullNodegroup::new(&group, &cluster.labels, &context.base))?))
 }
 
 fn name_taken(name: &str, cluster: &Cluster) -> ApiError {

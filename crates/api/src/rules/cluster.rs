@@ -2,8 +2,8 @@
 
 use magnum_domain::{Caller, Cluster, ClusterTemplate};
 
-use super::docker_volume;
 use super::resources::{self, Named};
+use super::{docker_volume, labels};
 use crate::ApiState;
 use crate::error::{ApiError, Result};
 
@@ -72,7 +72,8 @@ pub(crate) async fn found(
     };
     let found = resources::look_up(api.catalogue.as_ref(), caller, named).await;
     found.bootable(boot_volume)?;
-    found.all()
+    found.all()?;
+    labels::refuse(&template.coe, &cluster.labels)
 }
 
 /// A cluster that gets other nodes needs the flavors it was made with.

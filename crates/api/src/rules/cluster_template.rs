@@ -3,7 +3,7 @@
 use magnum_domain::{Caller, ClusterTemplate};
 
 use super::resources::{self, Found, Named};
-use super::{coe, docker_volume};
+use super::{coe, docker_volume, labels};
 use crate::ApiState;
 use crate::error::{ApiError, Result};
 
@@ -41,6 +41,7 @@ pub(crate) async fn create(api: &ApiState, caller: &Caller, template: &mut Clust
     template.driver = named.or_else(|| api.options.default_driver.clone());
     api.planner.supported(template).map_err(|error| ApiError::invalid(error.to_string()))?;
     found.all()?;
+    labels::refuse(&template.coe, &template.labels)?;
     Ok(found)
 }
 
@@ -52,6 +53,7 @@ pub(crate) async fn create(api: &ApiState, caller: &Caller, template: &mut Clust
 pub(crate) async fn update(api: &ApiState, caller: &Caller, template: &ClusterTemplate) -> Result<Found> {
     let found = look_up(api, caller, template).await;
     found.all()?;
+    labels::refuse(&template.coe, &template.labels)?;
     Ok(found)
 }
 

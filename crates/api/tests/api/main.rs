@@ -7,6 +7,7 @@ mod discovery;
 mod events;
 mod fixtures;
 mod health;
+mod labels;
 mod lookups;
 mod nodegroups;
 mod openapi;

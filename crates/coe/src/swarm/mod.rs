@@ -1,11 +1,9 @@
-//! Docker Swarm: what it needs of a network, what its labels mean, how healthy it is.
+//! Docker Swarm: what it needs of a network, how healthy it is.
 
 mod catalogue;
 mod health;
 
-pub use catalogue::{
-    Catalogue, Effect, Label, LabelKind, NetworkDrivers, Port, Protocol, Reach, VolumeDrivers, catalogue,
-};
+pub use catalogue::{Catalogue, NetworkDrivers, Port, Protocol, Reach, VolumeDrivers, catalogue};
 pub use health::health;
 
 /// Port on which managers talk to each other and take in new members (TCP).

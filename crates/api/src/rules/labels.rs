@@ -1,0 +1,22 @@
+//! What is to be said of labels, by the one catalogue of them.
+
+use magnum_coe::label::catalogue;
+use magnum_domain::Labels;
+
+use crate::error::{ApiError, Result};
+use crate::warning::Warnings;
+
+/// Refuses what the original refused in the days of an engine.
+///
+/// # Errors
+/// In the original's words.
+pub(crate) fn refuse(engine: &str, labels: &Labels) -> Result<()> {
+    let catalogue = catalogue().map_err(|error| ApiError::Internal(error.to_owned()))?;
+    catalogue.refusal(engine, labels).map_or(Ok(()), |reason| Err(ApiError::Invalid(reason)))
+}
+
+/// What was accepted and yet deserves a word: labels that are not known, are for other engines, or have odd values.
+pub(crate) fn warnings(engine: &str, labels: &Labels) -> Warnings {
+    let findings = catalogue().map(|catalogue| catalogue.findings(engine, labels)).unwrap_or_default();
+    Warnings::new(findings.iter().map(ToString::to_string))
+}
