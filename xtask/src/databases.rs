@@ -2,17 +2,15 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
-use nix::unistd::{User, chown};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::debian;
 use crate::exec::{self, Server};
+use crate::owner::{Life, Owner};
 
 /// How long a server may take to come up; cold disks are slow.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -44,7 +42,7 @@ impl Database {
 pub(crate) fn postgres() -> Result<Database> {
     let bin = debian::postgres_folder().context("there is no PostgreSQL server under /usr/lib/postgresql")?.join("bin");
     let owner = Owner::named("postgres")?;
-    let folder = owner.folder("magnum-test-postgres-")?;
+    let folder = owner.temporary_folder("magnum-test-postgres-")?;
     let data = folder.path().join("data");
     let password = random_password()?;
     let password_file = folder.path().join("password");
@@ -52,13 +50,13 @@ pub(crate) fn postgres() -> Result<Database> {
     owner.give(&password_file)?;
 
     exec::output(
-        owner.command(&bin.join("initdb")).arg("--pgdata").arg(&data).arg("--pwfile").arg(&password_file).args([
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-        ]),
+        owner
+            .command(&bin.join("initdb"), Life::WithUs)
+            .arg("--pgdata")
+            .arg(&data)
+            .arg("--pwfile")
+            .arg(&password_file)
+            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]),
     )
     .context("cannot make a PostgreSQL data folder")?;
 
@@ -66,7 +64,7 @@ pub(crate) fn postgres() -> Result<Database> {
     let mut server = Server::start(
         "PostgreSQL",
         owner
-            .command(&bin.join("postgres"))
+            .command(&bin.join("postgres"), Life::WithUs)
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string()])
@@ -90,7 +88,7 @@ pub(crate) fn mariadb() -> Result<Database> {
     let program = exec::find_program("mariadbd").context("there is no mariadbd on this machine")?;
     let install = exec::find_program("mariadb-install-db").context("there is no mariadb-install-db on this machine")?;
     let owner = Owner::named("mysql")?;
-    let folder = owner.folder("magnum-test-mariadb-")?;
+    let folder = owner.temporary_folder("magnum-test-mariadb-")?;
     let data = folder.path().join("data");
     let password = random_password()?;
     // Read by the server at its start: SQL, one statement per line.
@@ -106,7 +104,7 @@ pub(crate) fn mariadb() -> Result<Database> {
 
     exec::output(
         owner
-            .command(&install)
+            .command(&install, Life::WithUs)
             .arg("--no-defaults")
             .arg(format!("--datadir={}", data.display()))
             .args(["--auth-root-authentication-method=socket", "--skip-test-db"]),
@@ -117,7 +115,7 @@ pub(crate) fn mariadb() -> Result<Database> {
     let mut server = Server::start(
         "MariaDB",
         owner
-            .command(&program)
+            .command(&program, Life::WithUs)
             .arg("--no-defaults")
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", folder.path().join("socket").display()))
@@ -139,52 +137,13 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-fn accepts(port: u16) -> bool {
+/// Whether somebody listens on this loopback port.
+pub(crate) fn accepts(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-fn random_password() -> Result<String> {
+/// 32 hexadecimal digits that nobody knows.
+pub(crate) fn random_password() -> Result<String> {
     let bytes = fs::read("/proc/sys/kernel/random/uuid").context("cannot read random numbers")?;
     Ok(String::from_utf8_lossy(&bytes).trim().replace('-', ""))
-}
-
-/// The user a server runs as: the packages' own when we are root, since the servers refuse root; else ourselves.
-struct Owner(Option<User>);
-
-impl Owner {
-    fn named(name: &str) -> Result<Self> {
-        if !debian::is_root() {
-            return Ok(Self(None));
-        }
-        let user = User::from_name(name)?.ok_or_else(|| anyhow!("there is no user {name}, which its package makes"))?;
-        Ok(Self(Some(user)))
-    }
-
-    /// A private folder of this user.
-    fn folder(&self, prefix: &str) -> Result<TempDir> {
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir().context("cannot make a temporary folder")?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
-        self.give(folder.path())?;
-        Ok(folder)
-    }
-
-    fn give(&self, path: &Path) -> Result<()> {
-        if let Some(user) = &self.0 {
-            chown(path, Some(user.uid), Some(user.gid))
-                .with_context(|| format!("cannot give {} away", path.display()))?;
-        }
-        Ok(())
-    }
-
-    /// The program as this user; the kernel ends it should we be killed.
-    fn command(&self, program: &PathBuf) -> Command {
-        let mut command = Command::new("setpriv");
-        if let Some(user) = &self.0 {
-            command
-                .args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string()])
-                .args(["--init-groups", "--reset-env"]);
-        }
-        command.args(["--pdeathsig", "TERM", "--"]).arg(program).current_dir("/");
-        command
-    }
 }

@@ -13,25 +13,28 @@ use crate::workspace::Workspace;
 use crate::{exec, say};
 
 /// How to see that a package need not be installed.
-#[derive(Debug, Clone, Copy)]
-enum Shown {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
     /// A program of this name is there, from wherever.
     Program(&'static str),
     /// One of the folders matching `/usr/lib/postgresql/*` holds it.
     Postgres(&'static str),
+    /// This file is there.
+    File(&'static str),
     /// `python3` can make virtual environments.
     PythonVenv,
 }
 
 /// A package and why it is wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Package {
     name: &'static str,
     why: &'static str,
     shown: Shown,
 }
 
-const fn package(name: &'static str, why: &'static str, shown: Shown) -> Package {
+/// A row of a table of packages.
+pub(crate) const fn package(name: &'static str, why: &'static str, shown: Shown) -> Package {
     Package { name, why, shown }
 }
 
@@ -90,6 +93,11 @@ pub(crate) fn require(packages: &[&[Package]]) -> Result<()> {
 
 /// Makes sure that the packages are there; installs those that are not, having said which and why.
 pub(crate) fn ensure(workspace: &Workspace, packages: &[&[Package]]) -> Result<()> {
+    ensure_answered(workspace, packages, "")
+}
+
+/// The same, with answers to what the packages would ask: lines for `debconf-set-selections`.
+pub(crate) fn ensure_answered(workspace: &Workspace, packages: &[&[Package]], answers: &str) -> Result<()> {
     let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
@@ -108,6 +116,11 @@ pub(crate) fn ensure(workspace: &Workspace, packages: &[&[Package]]) -> Result<(
     say::note("Installing them now. Their services are not started.");
     let _no_services = NoServices::begin()?;
     apt(workspace, "apt-update.log", &["update"])?;
+    if !answers.is_empty() {
+        let file = workspace.in_target("xtask/debconf-answers");
+        fs::write(&file, answers).with_context(|| format!("cannot write {}", file.display()))?;
+        exec::output(Command::new("debconf-set-selections").arg(&file))?;
+    }
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(missing.iter().map(|package| package.name));
     apt(workspace, "apt-install.log", &arguments)?;
@@ -165,6 +178,7 @@ fn by_hand(packages: &[Package]) -> String {
 fn is_there(package: &Package) -> bool {
     match package.shown {
         Shown::Program(name) => exec::find_program(name).is_some(),
+        Shown::File(path) => Path::new(path).is_file(),
         Shown::Postgres(file) => postgres_folder().is_some_and(|folder| folder.join(file).is_file()),
         Shown::PythonVenv => exec::output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_ok(),
     }

@@ -7,7 +7,10 @@ mod debian;
 mod demo;
 mod exec;
 mod http;
+mod lab;
 mod openstack;
+mod original;
+mod owner;
 mod python;
 mod say;
 mod server;
@@ -38,6 +41,8 @@ enum Task {
     Demo(demo::Options),
     /// Measures start, memory, a cluster and a long list, beside the machine's noise.
     Bench(bench::Options),
+    /// Brings up a real OpenStack on this machine's loopback interface, shows it, takes it down.
+    Lab(lab::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Lab(options) => lab::run(&workspace, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

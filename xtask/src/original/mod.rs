@@ -1,0 +1,263 @@
+//! The original: a release of upstream Magnum from PyPI, installed under `target/original` and run against the lab.
+//!
+//! ```text
+//! let mut lab = Lab::private(workspace, &[Service::Identity])?;           // or kept, or attach
+//! let database = lab.database("theirs")?;                                 // or any mysql:// or postgres:// URL
+//! let original = Original::start(workspace, &mut lab, Release::V23, "theirs", &database)?;
+//! original.url()     // http://127.0.0.1:PORT ; it ends when the value is dropped
+//! ```
+//!
+//! It makes its tables with its own `magnum-db-manage`. Its API runs under uWSGI with two processes, as its
+//! documentation has it, its conductor beside it. It needs Keystone, and RabbitMQ, which is brought up for it.
+//!
+//! Releases since the end of the Heat driver ship none at all, and the lab has no Heat: a driver of our own
+//! (`data/lab_driver.py`, called `lab_fedora_coreos`) stands in for that of an operator. It makes nothing.
+
+#![allow(dead_code, reason = "other tasks that are being written use the rest")]
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::lab::Lab;
+use crate::lab::process::{self, Process};
+use crate::lab::services::{Answers, Row, Service};
+use crate::owner::Life;
+use crate::workspace::Workspace;
+use crate::{debian, exec, say};
+
+/// A release of the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Release {
+    /// The newest that still has its Heat driver.
+    #[value(name = "21.0.1")]
+    V21,
+    /// The newest.
+    #[value(name = "23.0.0")]
+    V23,
+}
+
+impl Release {
+    /// Its number.
+    pub(crate) fn number(self) -> &'static str {
+        match self {
+            Self::V21 => "21.0.1",
+            Self::V23 => "23.0.0",
+        }
+    }
+
+    /// It and everything it needs, pinned.
+    fn requirements(self) -> &'static str {
+        match self {
+            Self::V21 => include_str!("requirements-21.0.1.txt"),
+            Self::V23 => include_str!("requirements-23.0.0.txt"),
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.number())
+    }
+}
+
+const CONFIGURATION: (&str, &str) = ("magnum.conf", include_str!("data/magnum.conf"));
+/// The driver, and how it is found: what installing it as a package would have written.
+const DRIVER: &[(&str, &str)] = &[
+    ("lab_driver.py", include_str!("data/lab_driver.py")),
+    ("lab_driver-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: lab-driver\nVersion: 1\n"),
+    ("lab_driver-1.dist-info/entry_points.txt", "[magnum.drivers]\nlab_fedora_coreos = lab_driver:Driver\n"),
+];
+
+static API: Row = Row {
+    files: &[CONFIGURATION, ("uwsgi.ini", include_str!("data/uwsgi.ini"))],
+    folders: &["locks"],
+    prepare: &["{{venv}}/bin/magnum-db-manage --config-file {{dir}}/magnum.conf upgrade"],
+    command: "{{venv}}/bin/uwsgi --ini {{dir}}/uwsgi.ini",
+    answers: Answers::Page("/"),
+    ..Row::other("magnum-api")
+};
+
+static CONDUCTOR: Row = Row {
+    files: &[CONFIGURATION],
+    folders: &["locks"],
+    command: "{{venv}}/bin/magnum-conductor --config-file {{dir}}/magnum.conf",
+    answers: Answers::Row("{{conductor_seen}}"),
+    ..Row::other("magnum-conductor")
+};
+
+/// What runs of an original, in this order.
+const ROWS: [&Row; 2] = [&API, &CONDUCTOR];
+
+/// A running original; it ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Original {
+    url: String,
+    processes: Vec<Process>,
+}
+
+impl Original {
+    /// Starts a release on an existing database, which it upgrades to its own tables. `name` tells several apart.
+    pub(crate) fn start(
+        workspace: &Workspace,
+        lab: &mut Lab,
+        release: Release,
+        name: &str,
+        database_url: &str,
+    ) -> Result<Self> {
+        Self::bring_up(workspace, lab, release, name, database_url, Life::WithUs)
+    }
+
+    /// Starts a release that belongs to a kept lab, on a database of its own there.
+    pub(crate) fn start_kept(workspace: &Workspace, lab: &mut Lab, release: Release) -> Result<Self> {
+        let name = release.number();
+        let database = lab.database_kept(&format!("magnum-{name}"))?;
+        let original = Self::bring_up(workspace, lab, release, name, &database, Life::ItsOwn)?;
+        lab.remember_original(name, &original.url)?;
+        Ok(original)
+    }
+
+    fn bring_up(
+        workspace: &Workspace,
+        lab: &mut Lab,
+        release: Release,
+        name: &str,
+        database_url: &str,
+        life: Life,
+    ) -> Result<Self> {
+        let venv = install(workspace, release)?;
+        say::step(&format!("Starting the original {release} ({name})"));
+        lab.bring_up(&[Service::Identity, Service::Rabbitmq])?;
+        let names = ROWS.map(|row| format!("{}-{name}", row.name));
+        if life == Life::WithUs {
+            lab.end_others(&names)?;
+        }
+        let port = lab.port(&names[0])?;
+        let values = lab
+            .values()
+            .with("venv", venv.to_string_lossy())
+            .with("port", port.to_string())
+            .with("trustee_domain", lab.domain("magnum")?)
+            .with("virtual_host", lab.virtual_host(name)?)
+            .with("conductor_seen", conductor_seen(lab, database_url)?)
+            .with("database_url", for_sqlalchemy(database_url));
+        let others = ROWS.into_iter().zip(names).map(|(row, name)| (row, name, values.clone())).collect();
+        let processes = lab.bring_up_others(others, life)?;
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), processes })
+    }
+
+    /// Where its API is: `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The processes of its API and its conductor, in this order.
+    pub(crate) fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
+    /// Lets it run on after us; answers its address.
+    pub(crate) fn leave_running(mut self) -> String {
+        self.processes.clear();
+        self.url.clone()
+    }
+
+    /// Ends it.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        process::end(&std::mem::take(&mut self.processes))
+    }
+
+    /// Rows and names of the units of originals with these names.
+    pub(crate) fn rows<'a>(names: impl Iterator<Item = &'a String>) -> Vec<(&'static Row, String)> {
+        names.flat_map(|name| ROWS.map(|row| (row, format!("{}-{name}", row.name)))).collect()
+    }
+}
+
+impl Drop for Original {
+    fn drop(&mut self) {
+        if let Err(error) = process::end(&self.processes) {
+            eprintln!("cannot end the original: {error:#}");
+        }
+    }
+}
+
+/// Makes sure that a release is installed; answers its virtual environment.
+pub(crate) fn install(workspace: &Workspace, release: Release) -> Result<PathBuf> {
+    let venv = workspace.in_target("original").join(release.number());
+    let marker = venv.join("installed-requirements.txt");
+    let wanted = release.requirements();
+    if fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        write_driver(&venv)?;
+        return Ok(venv);
+    }
+    say::step(&format!("Installing the original {release} from PyPI (one to two minutes, once)"));
+    say::note(&format!("into {}", venv.display()));
+    debian::ensure(workspace, &[debian::PYTHON])?;
+    let python = exec::find_program("python3").context("there is no python3 on this machine")?;
+    let log = workspace.in_target(&format!("xtask/pip-original-{release}.log"));
+    exec::run_logged(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv), &log)?;
+    let list = venv.join("requirements.txt");
+    fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))?;
+    exec::run_logged(
+        Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--no-input", "--no-deps", "-r"]).arg(&list),
+        &log,
+    )?;
+    write_driver(&venv)?;
+    fs::write(&marker, wanted).with_context(|| format!("cannot write {}", marker.display()))?;
+    Ok(venv)
+}
+
+fn write_driver(venv: &Path) -> Result<()> {
+    let versions = fs::read_dir(venv.join("lib")).context("a virtual environment without a lib folder")?;
+    let packages = versions
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages")))
+        .find(|folder| folder.is_dir())
+        .context("a virtual environment without site-packages")?;
+    for (name, content) in DRIVER {
+        let file = packages.join(name);
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// How to see in the database that the conductor is at work. Only the lab's own is looked into.
+fn conductor_seen(lab: &Lab, database_url: &str) -> Result<String> {
+    Ok(match database_url.strip_prefix(&lab.database_url("")?) {
+        Some(name) => format!(
+            "SELECT 1 FROM `{name}`.magnum_service WHERE COALESCE(last_seen_up, created_at) > UTC_TIMESTAMP() - INTERVAL 90 SECOND"
+        ),
+        None => "SELECT 1".to_owned(),
+    })
+}
+
+/// SQLAlchemy wants to be told the library, too.
+fn for_sqlalchemy(url: &str) -> String {
+    match url.split_once("://") {
+        Some(("mysql", rest)) => format!("mysql+pymysql://{rest}"),
+        Some(("postgres" | "postgresql", rest)) => format!("postgresql+psycopg2://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_named() {
+        for (ours, theirs) in [
+            ("mysql://a:b@c/d", "mysql+pymysql://a:b@c/d"),
+            ("postgres://a:b@c/d", "postgresql+psycopg2://a:b@c/d"),
+            ("sqlite:///d", "sqlite:///d"),
+        ] {
+            assert_eq!(for_sqlalchemy(ours), theirs);
+        }
+    }
+}
