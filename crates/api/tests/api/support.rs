@@ -159,21 +159,7 @@ impl Service {
         let store = Store::connect(&url, &ConnectOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
         let vault = Vault::new(store.clone(), SealKey::ephemeral().unwrap()).making(30, KeyKind::P256);
-        let mut registry = Registry::default();
-        let metrics = Metrics::register(&mut registry);
-        let mut options = ApiOptions::default();
-        change(&mut options);
-        let router = magnum_api::router(ApiState {
-            store: store.clone(),
-            policy: Arc::new(Policy::defaults()),
-            authenticator: Arc::new(Names),
-            vault: vault.clone(),
-            planner: Arc::new(DriverPlanner::new(Drivers::new(vec![Arc::new(Paper)]))),
-            catalogue,
-            metrics,
-            registry: Arc::new(registry),
-            options,
-        });
+        let router = router(&store, &vault, catalogue, change);
         Self { router, store, vault, folder }
     }
 
@@ -236,6 +222,30 @@ impl Service {
         pool.close().await;
         dump
     }
+}
+
+/// The routes over any database.
+pub(crate) fn router(
+    store: &Store,
+    vault: &Vault,
+    catalogue: Arc<dyn Catalogue>,
+    change: impl FnOnce(&mut ApiOptions),
+) -> Router {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let mut options = ApiOptions::default();
+    change(&mut options);
+    magnum_api::router(ApiState {
+        store: store.clone(),
+        policy: Arc::new(Policy::defaults()),
+        authenticator: Arc::new(Names),
+        vault: vault.clone(),
+        planner: Arc::new(DriverPlanner::new(Drivers::new(vec![Arc::new(Paper)]))),
+        catalogue,
+        metrics,
+        registry: Arc::new(registry),
+        options,
+    })
 }
 
 /// A request in the making.
