@@ -136,13 +136,13 @@ class Seed:
 
     def images(self):
         image = self.admin.image
-        have = {i["id"] for i in image.get("/v2/images?limit=1000").json()["images"]}
+        have = {i["id"] for i in checked(image.get("/images?limit=1000"))["images"]}
         for row in self.table["images"]:
             if row["id"] in have:
                 continue
             checked(
                 image.post(
-                    "/v2/images",
+                    "/images",
                     json={
                         "id": row["id"],
                         "name": row["name"],
@@ -155,19 +155,19 @@ class Seed:
                 )
             )
             content = {"Content-Type": "application/octet-stream"}
-            checked(image.put(f"/v2/images/{row['id']}/file", data=b"lab", headers=content))
+            checked(image.put(f"/images/{row['id']}/file", data=b"lab", headers=content))
         return {"images": self.table["images"]}
 
     def compute(self):
         compute = self.admin.compute
-        have = {f["id"] for f in compute.get("/flavors?is_public=None").json()["flavors"]}
+        have = {f["id"] for f in checked(compute.get("/flavors?is_public=None"))["flavors"]}
         for row in self.table["flavors"]:
             if row["id"] not in have:
                 checked(compute.post("/flavors", json={"flavor": row}))
         projects = {user: project for user, project in self.table["clouds"].values()}
         for row in self.table["keypairs"]:
             own = self.connect(row["user"], projects[row["user"]]).compute
-            names = {k["keypair"]["name"] for k in own.get("/os-keypairs").json()["keypairs"]}
+            names = {k["keypair"]["name"] for k in checked(own.get("/os-keypairs"))["keypairs"]}
             if row["name"] not in names:
                 wanted = {"name": row["name"], "public_key": row["public_key"]}
                 checked(own.post("/os-keypairs", json={"keypair": wanted}))
@@ -209,6 +209,7 @@ class Seed:
 def checked(answer):
     if answer.status_code >= 400:
         sys.exit(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+    return answer.json() if answer.text else None
 
 
 def main():
