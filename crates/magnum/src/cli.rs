@@ -96,7 +96,7 @@ pub(crate) enum Config {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Policy {
-    /// List every rule with its check
+    /// List every rule with its check, as a policy file has it, and where it comes from
     List,
     /// Say whether a rule lets somebody in, and why
     Check {

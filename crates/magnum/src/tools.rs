@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use magnum_config::{Severity, Sources};
 use magnum_domain::Caller;
-use magnum_policy::Target;
+use magnum_policy::{Origin, Target};
 use magnum_store::{ConnectOptions, Schema, Store};
 use secrecy::ExposeSecret;
 
@@ -72,14 +72,27 @@ pub(crate) fn config(files: &ConfigFiles, command: &Config) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
+/// A text of YAML.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// `magnum policy`.
 pub(crate) fn policy(files: &ConfigFiles, command: &Policy) -> anyhow::Result<ExitCode> {
     let settings = wiring::settings(files, &StateDir { state_dir: None })?;
     let policy = wiring::policy(&settings)?;
     match command {
         Policy::List => {
+            for problem in policy.problems() {
+                println!("# {problem}");
+            }
+            // As a policy file would have it, so that lines can be taken over as they are.
             for rule in policy.list() {
-                println!("{}: {}", rule.name, rule.check);
+                let origin = match &rule.origin {
+                    Origin::Default => String::new(),
+                    other => format!("  # {other}"),
+                };
+                println!("{}: {}{origin}", quoted(&rule.name), quoted(&rule.check));
             }
         }
         Policy::Check { rule, role, user, project, target_project, target_user } => {

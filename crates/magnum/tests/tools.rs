@@ -49,7 +49,18 @@ fn policy_says_why() {
     let (ok, text) = check("reader");
     assert!(!ok && text.starts_with("cluster:create: denied") && text.contains("role:member"), "{text}");
     let (ok, text) = magnum(folder.path(), "policy list");
-    assert!(ok && text.contains("cluster:create: "), "{text}");
+    assert!(ok && text.contains("\"cluster:create\": \"rule:"), "{text}");
+
+    // What is listed is a policy file itself, and says of a rule that it is the operator's.
+    std::fs::create_dir(folder.path().join("policy.d")).unwrap();
+    let overrides = "'quota:get_all': 'role:auditor'\n'cluster:creat': '@'\n";
+    std::fs::write(folder.path().join("policy.d/own.yaml"), overrides).unwrap();
+    std::fs::write(folder.path().join("magnum.conf"), "[oslo_policy]\npolicy_dirs = policy.d\n").unwrap();
+    let (ok, text) = magnum(folder.path(), "policy list --config-file magnum.conf");
+    assert!(ok && text.contains("\"quota:get_all\": \"role:auditor\"  # "), "{text}");
+    assert!(text.contains("own.yaml") && text.contains("# ") && text.contains("cluster:creat"), "{text}");
+    let listed: serde_json::Map<String, serde_json::Value> = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(listed["quota:get_all"], "role:auditor");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -43,10 +44,25 @@ pub(crate) struct PolicyFile {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fingerprint(Vec<(PathBuf, Stamp)>);
 
+/// Enough to tell a file from what was there before, also when it was moved into its place with an older time on it,
+/// or written twice within the clock's resolution.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
+    inode: (u64, u64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(data: &fs::Metadata) -> Self {
+        Self {
+            modified: data.modified().ok(),
+            length: data.len(),
+            inode: (data.dev(), data.ino()),
+            changed: (data.ctime(), data.ctime_nsec()),
+        }
+    }
 }
 
 impl Fingerprint {
@@ -93,7 +109,7 @@ fn present(main: Option<&Path>, folders: &[PathBuf]) -> Result<Vec<(PathBuf, Sta
 
 fn stamp(path: &Path) -> Result<Option<Stamp>, LoadError> {
     match fs::metadata(path) {
-        Ok(data) if data.is_file() => Ok(Some(Stamp { modified: data.modified().ok(), length: data.len() })),
+        Ok(data) if data.is_file() => Ok(Some(Stamp::of(&data))),
         Ok(_) => Ok(None),
         Err(error) if is_missing(&error) => Ok(None),
         Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
