@@ -1,9 +1,9 @@
 //! Brings units up, several at a time, each as soon as what it needs answers.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -278,13 +278,4 @@ fn command(lab: &Lab, unit: &Unit, line: &str, life: Life) -> Result<Command> {
         command.env(name, unit.values.fill(value)?);
     }
     Ok(command)
-}
-
-/// Everything of a folder that package users must be able to enter: whether they can.
-pub(super) fn can_be_entered(folder: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    folder
-        .ancestors()
-        .filter(|folder| folder.exists())
-        .all(|folder| fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0))
 }

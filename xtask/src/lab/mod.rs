@@ -12,7 +12,7 @@
 //! // The one of `cargo xtask lab up`, which goes on after us; completed with these services if they are missing:
 //! let mut lab = Lab::kept(workspace, &[Service::Identity], DEFAULT_FIRST_PORT)?;
 //! // The same, if it is there:
-//! let lab = Lab::attach(workspace)?;
+//! let lab = Lab::attach(workspace, &[Service::Identity])?;
 //!
 //! lab.description()          // path of lab.json: what tests read through MAGNUM_TEST_LAB
 //! lab.url("keystone")        // http://127.0.0.1:PORT
@@ -25,6 +25,8 @@
 
 #![allow(dead_code, reason = "other tasks that are being written use the rest")]
 
+mod command;
+mod folder;
 mod launch;
 mod probe;
 pub(crate) mod process;
@@ -32,23 +34,21 @@ pub(crate) mod services;
 mod state;
 pub(crate) mod template;
 
-use std::fs;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+pub(crate) use command::{Options, run};
+
 use crate::debian::Package;
-use crate::original::{Original, Release};
 use crate::owner::{Life, Owner};
 use crate::workspace::Workspace;
-use crate::{debian, exec, python, say, stop};
+use crate::{debian, exec, python, say};
 use launch::Unit;
 use process::Process;
 use services::{Answers, Row, Service};
@@ -63,60 +63,6 @@ const SEED: &str = include_str!("data/seed.py");
 const MARK: &str = "MAGNUM_LAB";
 /// Where a kept lab looks for free ports.
 pub(crate) const DEFAULT_FIRST_PORT: u16 = 21_000;
-/// How long another command may be at work on the kept lab.
-const LOCK_LIMIT: Duration = Duration::from_secs(300);
-/// How long `status` waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How `cargo xtask lab` is called.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Installs what is missing and brings the lab up; it goes on running.
-    Up {
-        /// Only this service and what it needs; may be given several times.
-        #[arg(long, value_enum)]
-        only: Vec<Service>,
-        /// Also this release of the original, against the lab; may be given several times.
-        #[arg(long, value_enum)]
-        original: Vec<Release>,
-        /// Ports are chosen from this one on, each time the first free one.
-        #[arg(long, default_value_t = DEFAULT_FIRST_PORT)]
-        first_port: u16,
-    },
-    /// Shows what runs, where, and whether it answers.
-    Status,
-    /// Ends everything and removes the lab's folder.
-    Down,
-}
-
-/// Does what was asked.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    match &options.action {
-        Action::Up { only, original, first_port } => {
-            let began = Instant::now();
-            let services = if only.is_empty() { services::all() } else { only.clone() };
-            let mut lab = Lab::kept(workspace, &services, *first_port)?;
-            for &release in original {
-                let url = Original::start_kept(workspace, &mut lab, release)?.leave_running();
-                say::note(&format!("the original {release} answers at {url}"));
-            }
-            say::step(&format!("The lab is up after {}", say::seconds(began.elapsed())));
-            say::note(&format!("clients:     OS_CLIENT_CONFIG_FILE={}", lab.folder.join("clouds.yaml").display()));
-            say::note("             OS_CLOUD=admin, demo, reader, other or magnum");
-            say::note(&format!("for tests:   MAGNUM_TEST_LAB={}", lab.description().display()));
-            say::note("to end it:   cargo xtask lab down");
-            Ok(())
-        }
-        Action::Status => status(workspace),
-        Action::Down => down(workspace),
-    }
-}
 
 /// A lab, with some or all of its services up.
 #[derive(Debug)]
@@ -136,7 +82,7 @@ impl Lab {
     pub(crate) fn private(workspace: &Workspace, services: &[Service]) -> Result<Self> {
         let openstack = prepare_machine(workspace, services)?;
         let temporary = tempfile::Builder::new().prefix("magnum-lab-").tempdir().context("cannot make a folder")?;
-        open_to_all(temporary.path())?;
+        folder::open_to_all(temporary.path())?;
         // Others may bring up labs at the same moment: each begins elsewhere.
         let first_port = 22_000 + u16::try_from(std::process::id() % 190)? * 50;
         let mut lab = Self {
@@ -155,9 +101,9 @@ impl Lab {
     /// The lab that goes on after us, with at least these services up.
     pub(crate) fn kept(workspace: &Workspace, services: &[Service], first_port: u16) -> Result<Self> {
         let openstack = prepare_machine(workspace, services)?;
-        let lock_file = lock_file(workspace);
-        let lock = lock(&lock_file)?;
-        let folder = kept_folder(workspace);
+        let lock_file = folder::lock_file(workspace);
+        let lock = folder::lock(&lock_file)?;
+        let folder = folder::kept(workspace);
         let state = match State::read(&folder)? {
             Some(state) if state.is_current() => state,
             earlier => {
@@ -169,7 +115,7 @@ impl Lab {
             }
         };
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        open_to_all(&folder)?;
+        folder::open_to_all(&folder)?;
         say::step(&format!("Bringing up the lab in {}", folder.display()));
         let mut lab = Self {
             folder,
@@ -184,14 +130,17 @@ impl Lab {
         Ok(lab)
     }
 
-    /// The kept lab, if there is one that is whole and of this version.
-    pub(crate) fn attach(workspace: &Workspace) -> Result<Option<Self>> {
-        let lock_file = lock_file(workspace);
-        let _lock = lock(&lock_file)?;
-        let folder = kept_folder(workspace);
+    /// The kept lab, if there is one of this version in which these services run.
+    pub(crate) fn attach(workspace: &Workspace, services: &[Service]) -> Result<Option<Self>> {
+        let lock_file = folder::lock_file(workspace);
+        let _lock = folder::lock(&lock_file)?;
+        let folder = folder::kept(workspace);
         let Some(state) = State::read(&folder)?.filter(State::is_current) else { return Ok(None) };
-        let runs = |name: &str| state.processes.get(name).is_none_or(|process| process.is_running());
-        if state.processes.is_empty() || !services::TABLE.iter().all(|row| runs(row.name)) {
+        let is_up = |row: &Row| match state.processes.get(row.name) {
+            Some(process) => process.is_running(),
+            None => row.command.is_empty() && state.prepared.get(row.name) == Some(&row.prepare.len()),
+        };
+        if !services::with_needs(services).into_iter().all(is_up) {
             return Ok(None);
         }
         let python = python::openstack_client(workspace, true)?.with_file_name("python");
@@ -262,7 +211,7 @@ impl Lab {
     /// Keeps others from changing a kept lab, and takes in what they have changed.
     fn locked(&mut self) -> Result<Option<Flock<File>>> {
         let Some(file) = &self.lock else { return Ok(None) };
-        let lock = lock(file)?;
+        let lock = folder::lock(file)?;
         self.state = State::read(&self.folder)?.context("the lab is gone")?;
         Ok(Some(lock))
     }
@@ -307,9 +256,9 @@ impl Lab {
     }
 
     /// Remembers that an original belongs to the lab.
-    pub(crate) fn remember_original(&mut self, name: &str, url: &str) -> Result<()> {
+    pub(crate) fn remember_original(&mut self, name: &str, database_url: &str) -> Result<()> {
         let _lock = self.locked()?;
-        self.state.originals.insert(name.to_owned(), url.to_owned());
+        self.state.originals.insert(name.to_owned(), database_url.to_owned());
         self.state.write(&self.folder)
     }
 
@@ -375,13 +324,13 @@ impl Lab {
         Owner::ourselves().write(&self.description(), &format!("{:#}\n", Value::Object(facts)))
     }
 
-    /// Ends everything and removes the folder.
+    /// Ends everything and removes the folder, unless it is the kept lab, which goes on.
     pub(crate) fn down(mut self) -> Result<()> {
-        self.end()
+        if self.temporary.is_some() { self.end() } else { Ok(()) }
     }
 
     fn end(&mut self) -> Result<()> {
-        end_everything(&self.state)?;
+        end_everything(&self.folder, &self.state)?;
         match self.temporary.take() {
             Some(folder) => folder.close().context("cannot remove the lab's folder"),
             None => Ok(()),
@@ -399,51 +348,25 @@ impl Drop for Lab {
     }
 }
 
-/// Installs what these services need; answers the OpenStack client, whose Python makes the lab's users.
-fn prepare_machine(workspace: &Workspace, services: &[Service]) -> Result<PathBuf> {
-    let mut packages: Vec<Package> = Vec::new();
+/// What these services and those that they need are installed from.
+pub(crate) fn packages(services: &[Service]) -> Vec<Package> {
+    let mut packages: Vec<Package> = debian::PYTHON.to_vec();
     for package in services::with_needs(services).iter().flat_map(|row| row.packages) {
         if !packages.contains(package) {
             packages.push(*package);
         }
     }
-    debian::ensure_answered(workspace, &[&packages, debian::PYTHON], services::PRESEED)?;
+    packages
+}
+
+/// Installs what these services need; answers the OpenStack client, whose Python makes the lab's users.
+fn prepare_machine(workspace: &Workspace, services: &[Service]) -> Result<PathBuf> {
+    debian::ensure_answered(workspace, &[&packages(services)], services::PRESEED)?;
     python::openstack_client(workspace, true)
 }
 
-/// The folder of the kept lab. Users of packages must be able to enter it: where they can't enter the target folder,
-/// it is elsewhere.
-fn kept_folder(workspace: &Workspace) -> PathBuf {
-    let inside = workspace.in_target("lab");
-    if launch::can_be_entered(&workspace.in_target("")) || !debian::is_root() {
-        return inside;
-    }
-    let name: String = inside.to_string_lossy().chars().map(|c| if c == '/' { '-' } else { c }).collect();
-    Path::new("/var/tmp").join(format!("magnum-lab{name}"))
-}
-
-fn lock_file(workspace: &Workspace) -> PathBuf {
-    workspace.in_target("lab.lock")
-}
-
-/// Waits until nobody else is at work on the kept lab.
-fn lock(path: &Path) -> Result<Flock<File>> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    let lock = stop::poll(LOCK_LIMIT, Duration::from_millis(100), || {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok())
-    })?;
-    lock.with_context(|| format!("another command is at work on the lab; it holds {}", path.display()))
-}
-
-fn open_to_all(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).context("cannot open the lab's folder to its users")
-}
-
-fn end_everything(state: &State) -> Result<()> {
+/// Ends all processes of a lab and takes its interfaces away; fails when anything is left.
+fn end_everything(folder: &Path, state: &State) -> Result<()> {
     let processes: Vec<Process> = state.processes.values().copied().collect();
     process::end(&processes)?;
     // Whatever the network agent has made: bridges, tunnels, and the pair that stands for the external network.
@@ -455,75 +378,20 @@ fn end_everything(state: &State) -> Result<()> {
             }
         }
     }
+    let left = process::with_environment(&format!("{MARK}={}", folder.display()));
+    if !left.is_empty() {
+        bail!("these processes of the lab are left: {left:?}");
+    }
     Ok(())
 }
 
 /// Ends what an earlier state tells of and removes its folder.
 fn remove(folder: &Path, state: Option<State>) -> Result<()> {
     if let Some(state) = state.filter(State::is_of_this_boot) {
-        end_everything(&state)?;
+        end_everything(folder, &state)?;
     }
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    Ok(())
-}
-
-fn down(workspace: &Workspace) -> Result<()> {
-    let folder = kept_folder(workspace);
-    let _lock = lock(&lock_file(workspace))?;
-    if !folder.exists() {
-        say::note("there is no lab");
-        return Ok(());
-    }
-    let began = Instant::now();
-    remove(&folder, State::read(&folder)?)?;
-    let left = belonging_to(&folder);
-    if !left.is_empty() {
-        bail!("these processes of the lab are left: {left:?}");
-    }
-    say::note(&format!("the lab is gone after {}", say::seconds(began.elapsed())));
-    Ok(())
-}
-
-/// Processes that carry the lab's mark.
-fn belonging_to(folder: &Path) -> Vec<String> {
-    let mark = format!("{MARK}={}", folder.display());
-    let carries = |pid: &String| {
-        fs::read(Path::new("/proc").join(pid).join("environ"))
-            .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|word| word == mark.as_bytes()))
-    };
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(carries).collect()
-}
-
-fn status(workspace: &Workspace) -> Result<()> {
-    let folder = kept_folder(workspace);
-    let Some(state) = State::read(&folder)? else {
-        say::note("there is no lab: cargo xtask lab up");
-        return Ok(());
-    };
-    let mut lab = Lab { folder, state, life: Life::ItsOwn, python: PathBuf::new(), temporary: None, lock: None };
-    let mut table = say::table(&["service", "port", "pid", "MiB", "answers"]);
-    let mut all = 0;
-    let rows = services::TABLE.iter().filter(|row| !row.command.is_empty()).map(|row| (row, row.name.to_owned()));
-    for (row, name) in rows.chain(Original::rows(lab.state.originals.keys())).collect::<Vec<_>>() {
-        let Some(process) = lab.state.processes.get(&name).copied() else { continue };
-        let values = lab.values();
-        let unit = lab.unit(row, name, values)?;
-        let answer = if !process.is_running() {
-            "no: it has ended"
-        } else if probe::answers(row.answers, &unit.values, &launch::log(&lab, &unit), PATIENCE) {
-            "yes"
-        } else {
-            "NO"
-        };
-        let memory = process.memory();
-        all += memory;
-        let port = unit.values.fill("{{port}}").unwrap_or_default();
-        table.add_row([unit.name, port, process.pid.to_string(), memory.to_string(), answer.to_owned()]);
-    }
-    println!("{table}");
-    say::note(&format!("{all} MiB in all; folder: {}", lab.folder.display()));
     Ok(())
 }

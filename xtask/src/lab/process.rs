@@ -94,6 +94,16 @@ fn gone(left: impl Fn() -> Vec<i32>) -> bool {
     true
 }
 
+/// Numbers of processes with this in their environment.
+pub(crate) fn with_environment(word: &str) -> Vec<i32> {
+    let carries = |pid: &i32| {
+        fs::read(Path::new("/proc").join(pid.to_string()).join("environ"))
+            .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|other| other == word.as_bytes()))
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
+}
+
 fn send(pid: i32, signal: Signal) -> Result<()> {
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),

@@ -16,7 +16,11 @@ pub(crate) enum Service {
     /// Domains, projects, users, roles, catalog.
     Identity,
     Placement,
+    NovaApiDatabase,
+    NovaDatabase,
     Nova,
+    /// Where Nova's servers go.
+    NovaCells,
     Glance,
     Neutron,
     NovaConductor,
@@ -140,7 +144,7 @@ const MEMCACHE: Package = package(
 );
 
 const NOVA_FILES: &[(&str, &str)] =
-    &[("nova.conf", include_str!("data/nova.conf")), ("databases.conf", include_str!("data/nova-databases.conf"))];
+    &[("nova.conf", concat!(include_str!("data/nova.conf"), "\n", include_str!("data/nova-databases.conf")))];
 const NOVA_FOLDERS: &[&str] = &["locks", "instances"];
 
 /// Every service. Those that others wait for longest come first, since that is the order in which they get the processors.
@@ -230,16 +234,26 @@ pub(crate) const TABLE: &[Row] = &[
     Row {
         packages: &[package("nova-api", "compute service", Shown::Program("nova-api")), PYMYSQL, MEMCACHE],
         user: Some("nova"),
-        needs: &[Service::Mariadb, Service::Memcached, Service::Rabbitmq],
+        needs: &[Service::Mariadb],
         files: NOVA_FILES,
         folders: NOVA_FOLDERS,
-        prepare: &[
-            "nova-manage --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf api_db sync",
-            "?nova-manage --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf cell_v2 map_cell0",
-            "?nova-manage --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf cell_v2 create_cell --name cell1",
-            "nova-manage --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf db sync",
-        ],
-        command: "nova-api --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf",
+        prepare: &["nova-manage --config-file {{dir}}/nova.conf api_db sync"],
+        ..Row::new(Service::NovaApiDatabase, "nova-api-database")
+    },
+    Row {
+        user: Some("nova"),
+        needs: &[Service::Mariadb],
+        files: NOVA_FILES,
+        folders: NOVA_FOLDERS,
+        prepare: &["nova-manage --config-file {{dir}}/nova.conf db sync --local_cell"],
+        ..Row::new(Service::NovaDatabase, "nova-database")
+    },
+    Row {
+        user: Some("nova"),
+        needs: &[Service::NovaApiDatabase, Service::NovaDatabase, Service::Memcached, Service::Rabbitmq],
+        files: NOVA_FILES,
+        folders: NOVA_FOLDERS,
+        command: "nova-api --config-file {{dir}}/nova.conf",
         answers: Answers::Page("/"),
         ..Row::new(Service::Nova, "nova")
     },
@@ -286,12 +300,24 @@ pub(crate) const TABLE: &[Row] = &[
         ..Row::new(Service::Placement, "placement")
     },
     Row {
-        packages: &[package("nova-conductor", "Nova's way to its databases", Shown::Program("nova-conductor"))],
         user: Some("nova"),
-        needs: &[Service::Nova],
+        needs: &[Service::NovaApiDatabase, Service::NovaDatabase],
         files: NOVA_FILES,
         folders: NOVA_FOLDERS,
-        command: "nova-conductor --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf",
+        prepare: &[
+            "?nova-manage --config-file {{dir}}/nova.conf cell_v2 map_cell0",
+            "?nova-manage --config-file {{dir}}/nova.conf cell_v2 create_cell --name cell1",
+            "nova-manage --config-file {{dir}}/nova.conf db sync",
+        ],
+        ..Row::new(Service::NovaCells, "nova-cells")
+    },
+    Row {
+        packages: &[package("nova-conductor", "Nova's way to its databases", Shown::Program("nova-conductor"))],
+        user: Some("nova"),
+        needs: &[Service::Nova, Service::NovaCells],
+        files: NOVA_FILES,
+        folders: NOVA_FOLDERS,
+        command: "nova-conductor --config-file {{dir}}/nova.conf",
         answers: Answers::Row(
             "SELECT 1 FROM nova.services WHERE `binary` = 'nova-conductor' \
              AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL 60 SECOND",
@@ -301,10 +327,10 @@ pub(crate) const TABLE: &[Row] = &[
     Row {
         packages: &[package("nova-scheduler", "chooses where a server goes", Shown::Program("nova-scheduler"))],
         user: Some("nova"),
-        needs: &[Service::Nova, Service::Placement, Service::Identity],
+        needs: &[Service::Nova, Service::NovaCells, Service::Placement, Service::Identity],
         files: NOVA_FILES,
         folders: NOVA_FOLDERS,
-        command: "nova-scheduler --config-file {{dir}}/nova.conf --config-file {{dir}}/databases.conf",
+        command: "nova-scheduler --config-file {{dir}}/nova.conf",
         answers: Answers::Row(
             "SELECT 1 FROM nova.services WHERE `binary` = 'nova-scheduler' \
              AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL 60 SECOND",

