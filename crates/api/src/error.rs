@@ -4,13 +4,13 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use magnum_domain::catalogue::{CatalogueError, Thing};
 use magnum_domain::driver::DriverError;
 use magnum_identity::AuthError;
 use magnum_policy::Denied;
 use magnum_store::StoreError;
 use serde::Serialize;
 
-use crate::catalogue::CatalogueError;
 use crate::microversion::{MAXIMUM, MINIMUM, Microversion, SERVICE, VERSION_HEADER, VersionError};
 
 /// Result of everything that serves a request.
@@ -124,7 +124,7 @@ impl ApiError {
             Self::Authentication { .. } => StatusCode::UNAUTHORIZED,
             Self::Store(error) => store_status(error),
             Self::Driver(error) => driver_status(error),
-            Self::Catalogue(error) => error.status(),
+            Self::Catalogue(error) => catalogue_status(error),
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -213,6 +213,17 @@ fn driver_status(error: &DriverError) -> StatusCode {
         DriverError::Unsupported(_) => StatusCode::CONFLICT,
         DriverError::Transient(_) => StatusCode::SERVICE_UNAVAILABLE,
         DriverError::Fatal(_) | DriverError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Missing things are 400, since they are named in a body; key pairs and projects are 404 all the same.
+fn catalogue_status(error: &CatalogueError) -> StatusCode {
+    match error {
+        CatalogueError::NotFound { thing: Thing::Keypair | Thing::Project, .. } => StatusCode::NOT_FOUND,
+        CatalogueError::NotFound { .. } | CatalogueError::NoDistribution(_) => StatusCode::BAD_REQUEST,
+        CatalogueError::Ambiguous { .. } => StatusCode::CONFLICT,
+        CatalogueError::Forbidden(_) | CatalogueError::Refused(_) => StatusCode::FORBIDDEN,
+        CatalogueError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

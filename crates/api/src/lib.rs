@@ -5,7 +5,7 @@
 //! - `middleware/`: request id, access log, metrics, limits, authentication, microversion, in that order
 //! - `resources/`: one file per resource; reads `query.rs` and `body.rs`, asks the policy, calls the store once
 //! - `field/`: what a body may hold, as tables; `patch.rs`: JSON Patch in upstream's dialect
-//! - `rules/`: what must hold between fields, and what names must be found in the cloud (`catalogue.rs`)
+//! - `rules/`: what must hold between fields, and what names must be found in the cloud (on one machine: `local_catalogue.rs`)
 //! - `planner.rs`, `dry_run.rs`: what drivers are asked before anything is accepted
 //! - `view/`: rows as JSON; `page.rs`, `link.rs`: lists and links; `stream.rs`: server-sent events
 //! - `warning.rs`: what is accepted and yet deserves a word
@@ -15,12 +15,12 @@
 //! transaction: the rows and the operation that carries the change out.
 
 mod body;
-mod catalogue;
 mod context;
 mod dry_run;
 mod error;
 mod field;
 mod link;
+mod local_catalogue;
 mod metrics;
 mod microversion;
 mod middleware;
@@ -42,14 +42,15 @@ mod warning;
 use std::sync::Arc;
 
 use magnum_certs::Vault;
+use magnum_domain::catalogue::Catalogue;
 use magnum_identity::Authenticator;
 use magnum_policy::Policy;
 use magnum_store::Store;
 use prometheus_client::registry::Registry;
 
-pub use catalogue::{Catalogue, CatalogueError, Flavor, Image, LocalCatalogue, Network, Projects, Thing};
 pub use error::ApiError;
 pub use link::LinkOptions;
+pub use local_catalogue::{LocalCatalogue, Projects};
 pub use metrics::Metrics;
 pub use microversion::{MAXIMUM, MINIMUM, Microversion};
 pub use openapi::document as openapi_document;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::Credential;
+
 /// The authenticated sender of a request, as every identity back-end describes it.
 ///
 /// The field names are those that policy rules refer to (`user_id:%(user_id)s`).
@@ -27,4 +29,10 @@ pub struct Caller {
     pub system_scope: Option<String>,
     /// Outcome of the `context_is_admin` policy rule: widens reads over all projects.
     pub is_admin: bool,
+    /// Their token, where other services are to be asked in their name. Never written anywhere.
+    #[serde(skip)]
+    pub credential: Option<Credential>,
+    /// Id under which other services are to know the request that is being served: `req-` and a UUID.
+    #[serde(skip)]
+    pub request_id: Option<String>,
 }

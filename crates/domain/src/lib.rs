@@ -5,9 +5,11 @@
 
 pub mod agent;
 pub mod caller;
+pub mod catalogue;
 pub mod certificate;
 pub mod cluster;
 pub mod cluster_template;
+pub mod credential;
 pub mod driver;
 pub mod event;
 pub mod launch;
@@ -22,6 +24,7 @@ pub mod status;
 pub use caller::Caller;
 pub use cluster::Cluster;
 pub use cluster_template::ClusterTemplate;
+pub use credential::Credential;
 pub use event::{Event, EventState};
 pub use node::{Node, NodePhase};
 pub use nodegroup::Nodegroup;

@@ -3,20 +3,42 @@
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use magnum_domain::Caller;
 
-/// Turns the headers of a request into the caller they stand for.
+/// What a request shows of its sender.
+#[derive(Debug, Clone, Copy)]
+pub struct IncomingRequest<'a> {
+    /// Its headers, as they came: none of them is believed before it has been checked.
+    pub headers: &'a HeaderMap,
+    /// The other end of the connection, where there is one.
+    pub peer: Option<SocketAddr>,
+    /// Its method, for credentials that are good for some requests only.
+    pub method: &'a Method,
+    /// Its path, for the same.
+    pub path: &'a str,
+    /// Id under which the identity back-end is asked.
+    pub request_id: Option<&'a str>,
+}
+
+impl<'a> IncomingRequest<'a> {
+    /// A request of which nothing but the headers is known.
+    #[must_use]
+    pub fn with_headers(headers: &'a HeaderMap) -> Self {
+        Self { headers, peer: None, method: &Method::GET, path: "/", request_id: None }
+    }
+}
+
+/// Turns a request into the caller it comes from.
 #[async_trait]
 pub trait Authenticator: Send + Sync {
     /// Finds out who sent the request.
     ///
-    /// `peer` is the other end of the connection, where there is one. [`Caller::is_admin`] is left `false`: it is
-    /// the outcome of a policy rule, which the API evaluates.
+    /// [`Caller::is_admin`] is left `false`: it is the outcome of a policy rule, which the API evaluates.
     ///
     /// # Errors
     /// [`AuthError`], of which all but [`AuthError::Unavailable`] mean that the caller is to be answered with 401.
-    async fn authenticate(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, AuthError>;
+    async fn authenticate(&self, request: IncomingRequest<'_>) -> Result<Caller, AuthError>;
 
     /// Value of `WWW-Authenticate` in a 401 answer: tells a client where to get a token.
     fn challenge(&self) -> Option<String>;

@@ -1,13 +1,12 @@
 //! The built-in identity service: its parts, its routes, its place behind [`Authenticator`].
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Router, http};
@@ -22,7 +21,7 @@ use crate::error::Refusal;
 use crate::lockout::Lockout;
 use crate::password::{Hasher, PasswordCost};
 use crate::session::CachedSession;
-use crate::{AuthError, Authenticator};
+use crate::{AuthError, Authenticator, IncomingRequest};
 use crate::{
     application_credential, auth_scope, catalogue, discovery, domain, project, role, role_assignment, token, user,
 };
@@ -256,8 +255,8 @@ fn without_trailing_slash(mut request: Request) -> Request {
 
 #[async_trait]
 impl Authenticator for BuiltIn {
-    async fn authenticate(&self, headers: &HeaderMap, _: Option<SocketAddr>) -> Result<Caller, AuthError> {
-        Ok(self.session_of(headers).await?.caller())
+    async fn authenticate(&self, request: IncomingRequest<'_>) -> Result<Caller, AuthError> {
+        Ok(self.session_of(request.headers).await?.caller())
     }
 
     fn challenge(&self) -> Option<String> {

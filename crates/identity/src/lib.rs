@@ -33,7 +33,7 @@ mod session;
 mod token;
 mod user;
 
-pub use authenticator::{AuthError, Authenticator};
+pub use authenticator::{AuthError, Authenticator, IncomingRequest};
 pub use bootstrap::{Bootstrap, Bootstrapped};
 pub use built_in::{BuiltIn, IdentityError, Options};
 pub use catalogue::{Catalogue, CatalogueService};

@@ -1,12 +1,10 @@
 //! `auth_strategy = noauth`: for development, and for a trusted proxy on the same machine.
 
-use std::net::SocketAddr;
-
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use magnum_domain::Caller;
 
-use crate::{AuthError, Authenticator};
+use crate::{AuthError, Authenticator, IncomingRequest};
 
 /// Believes the headers that keystonemiddleware would have set, if they come from a loopback address.
 ///
@@ -25,7 +23,8 @@ const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 
 #[async_trait]
 impl Authenticator for NoAuth {
-    async fn authenticate(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, AuthError> {
+    async fn authenticate(&self, request: IncomingRequest<'_>) -> Result<Caller, AuthError> {
+        let IncomingRequest { headers, peer, .. } = request;
         let from_here = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
         if !from_here || FORWARDED.iter().any(|name| headers.contains_key(*name)) {
             return Err(AuthError::NotTrusted);
@@ -44,7 +43,7 @@ impl Authenticator for NoAuth {
             project_id: text(headers, "x-project-id")?,
             roles: crate::role::names_with_implied(roles),
             system_scope: text(headers, "openstack-system-scope")?,
-            is_admin: false,
+            ..Caller::default()
         })
     }
 
@@ -90,7 +89,8 @@ mod tests {
         ];
         for (peer, given, expected) in cases {
             let peer = peer.map(|peer| peer.parse().unwrap());
-            let got = NoAuth.authenticate(&headers(given), peer).await;
+            let got =
+                NoAuth.authenticate(IncomingRequest { peer, ..IncomingRequest::with_headers(&headers(given)) }).await;
             match (got, expected) {
                 (Ok(caller), Ok(user_id)) => assert_eq!(caller.user_id, user_id),
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
@@ -109,7 +109,9 @@ mod tests {
             ("x-roles", "member, auditor,,"),
             ("openstack-system-scope", "all"),
         ]);
-        let caller = NoAuth.authenticate(&given, Some("127.0.0.1:1".parse().unwrap())).await.unwrap();
+        let peer = Some("127.0.0.1:1".parse().unwrap());
+        let request = IncomingRequest { peer, ..IncomingRequest::with_headers(&given) };
+        let caller = NoAuth.authenticate(request).await.unwrap();
         assert_eq!(
             caller,
             Caller {
@@ -122,7 +124,7 @@ mod tests {
                 project_domain_id: Some("default".into()),
                 roles: vec!["member".into(), "auditor".into(), "reader".into()],
                 system_scope: Some("all".into()),
-                is_admin: false,
+                ..Caller::default()
             }
         );
     }

@@ -74,7 +74,7 @@ impl Session {
             project_domain_id: project.map(|_| domain::ID.to_owned()),
             roles: self.roles.iter().map(|role| role.name.clone()).collect(),
             system_scope: matches!(self.scope, Some(SessionScope::System)).then(|| "all".to_owned()),
-            is_admin: false,
+            ..Caller::default()
         }
     }
 

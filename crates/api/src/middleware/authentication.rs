@@ -7,6 +7,9 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use magnum_identity::IncomingRequest;
+
+use super::request_id;
 use crate::ApiState;
 use crate::error::{ApiError, Result};
 
@@ -18,12 +21,21 @@ pub(crate) async fn layer(State(state): State<Arc<ApiState>>, mut request: Reque
         return Ok(next.run(request).await);
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let request_id = request_id::for_others(&request);
+    let incoming = IncomingRequest {
+        headers: request.headers(),
+        peer,
+        method: request.method(),
+        path: request.uri().path(),
+        request_id: request_id.as_deref(),
+    };
     let mut caller = state
         .authenticator
-        .authenticate(request.headers(), peer)
+        .authenticate(incoming)
         .await
         .map_err(|error| ApiError::Authentication { error, challenge: state.authenticator.challenge() })?;
     caller.is_admin = state.policy.is_admin(&caller);
+    caller.request_id = request_id;
     let span = tracing::Span::current();
     span.record("user", &caller.user_id);
     span.record("project", caller.project_id.as_deref());

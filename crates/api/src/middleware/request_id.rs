@@ -30,6 +30,12 @@ fn global_id(headers: &HeaderMap) -> Option<&str> {
     (uuid.len() == 36 && Uuid::try_parse(uuid).is_ok()).then_some(text)
 }
 
+/// The id under which other services are asked for the sake of a request: that of the whole matter, if there is one.
+pub(crate) fn for_others(request: &Request) -> Option<String> {
+    let own = || request.extensions().get::<RequestId>().and_then(RequestId::to_option);
+    global_id(request.headers()).map(str::to_owned).or_else(own)
+}
+
 pub(crate) async fn layer(mut request: Request, next: Next) -> Response {
     let id: Arc<str> = format!("{PREFIX}{}", Uuid::new_v4()).into();
     let span = tracing::info_span!(

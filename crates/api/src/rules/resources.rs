@@ -1,10 +1,10 @@
 //! What a request names must be found in the cloud. Asked side by side, answered in upstream's order.
 
 use futures::future::OptionFuture;
+use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image};
 use magnum_domain::{Caller, Labels};
 
 use super::number_label;
-use crate::catalogue::{Catalogue, CatalogueError, Flavor, Image};
 use crate::error::{ApiError, Result};
 
 /// Names to look up; what is `None` is not looked up, and neither is an empty name.

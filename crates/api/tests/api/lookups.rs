@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use magnum_api::{Catalogue, CatalogueError, Flavor, Image, LocalCatalogue};
+use magnum_api::LocalCatalogue;
+use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image};
 use magnum_domain::{Caller, ClusterStatus};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;

@@ -1,18 +1,18 @@
 //! A service to send requests to, and the means to look behind it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use magnum_api::{ApiOptions, ApiState, Catalogue, DriverPlanner, LocalCatalogue, Metrics, Projects};
+use magnum_api::{ApiOptions, ApiState, DriverPlanner, LocalCatalogue, Metrics, Projects};
 use magnum_certs::{KeyKind, SealKey, Vault};
+use magnum_domain::catalogue::Catalogue;
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase};
-use magnum_identity::{AuthError, Authenticator};
+use magnum_identity::{AuthError, Authenticator, IncomingRequest};
 use magnum_policy::Policy;
 use magnum_store::{ConnectOptions, Store};
 use prometheus_client::registry::Registry;
@@ -38,8 +38,9 @@ struct Names;
 
 #[async_trait]
 impl Authenticator for Names {
-    async fn authenticate(&self, headers: &HeaderMap, _peer: Option<SocketAddr>) -> Result<Caller, AuthError> {
-        let name = headers.get("x-auth-token").ok_or(AuthError::Missing)?.to_str().map_err(|_| AuthError::Invalid)?;
+    async fn authenticate(&self, request: IncomingRequest<'_>) -> Result<Caller, AuthError> {
+        let name =
+            request.headers.get("x-auth-token").ok_or(AuthError::Missing)?.to_str().map_err(|_| AuthError::Invalid)?;
         if name == "unavailable" {
             return Err(AuthError::Unavailable("the identity service is down".into()));
         }

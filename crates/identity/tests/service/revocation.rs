@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use futures::future::join_all;
-use magnum_identity::{AuthError, Authenticator, Options};
+use magnum_identity::{AuthError, Authenticator, IncomingRequest, Options};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, DEMO_PASSWORD, by_password, by_token, options, scoped};
@@ -101,10 +101,10 @@ async fn other_processes_notice_when_their_cache_runs_out() {
     let other = cloud.second(Options { cache_lifetime: Duration::from_millis(300), ..options() }).await;
     let token = cloud.demo().await;
     let headers = HeaderMap::from_iter([("x-auth-token".parse().unwrap(), HeaderValue::from_str(&token).unwrap())]);
-    other.authenticate(&headers, None).await.unwrap();
+    other.authenticate(IncomingRequest::with_headers(&headers)).await.unwrap();
     cloud.revoke_as(&token, &token).await.expect(204);
     tokio::time::sleep(Duration::from_millis(350)).await;
-    assert!(matches!(other.authenticate(&headers, None).await, Err(AuthError::Invalid)));
+    assert!(matches!(other.authenticate(IncomingRequest::with_headers(&headers)).await, Err(AuthError::Invalid)));
 }
 
 /// Tokens that are being made while the password changes: none made with the old one is good afterwards.
