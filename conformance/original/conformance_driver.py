@@ -1,0 +1,71 @@
+"""Drivers that make nothing: the original does all it does around a driver, and no cloud is touched.
+
+A cluster stays where its conductor put it (CREATE_IN_PROGRESS, UPDATE_IN_PROGRESS, DELETE_IN_PROGRESS).
+"""
+
+from magnum.common import exception
+from magnum.drivers.common import driver
+
+
+class Driver(driver.Driver):
+    """Can do everything there is."""
+
+    provides = [{"server_type": "vm", "os": "fedora-coreos", "coe": "kubernetes"}]
+
+    def create_cluster(self, context, cluster, cluster_create_timeout):
+        pass
+
+    def update_cluster(self, context, cluster, scale_manager=None, rollback=False):
+        pass
+
+    def upgrade_cluster(self, context, cluster, cluster_template, max_batch_size, nodegroup, scale_manager=None,
+                        rollback=False):
+        pass
+
+    def delete_cluster(self, context, cluster):
+        pass
+
+    def resize_cluster(self, context, cluster, resize_manager, node_count, nodes_to_remove, nodegroup=None):
+        pass
+
+    def validate_master_resize(self, node_count):
+        if node_count % 2 == 0 or node_count < 1:
+            raise exception.MasterNGSizeInvalid(requested_size=node_count)
+
+    def create_nodegroup(self, context, cluster, nodegroup):
+        pass
+
+    def update_nodegroup(self, context, cluster, nodegroup):
+        nodegroup.save()
+
+    def delete_nodegroup(self, context, cluster, nodegroup):
+        pass
+
+    def rotate_ca_certificate(self, context, cluster):
+        pass
+
+    def rotate_credential(self, context, cluster):
+        pass
+
+    def create_federation(self, context, federation):
+        raise exception.NotSupported("create_federation")
+
+    def update_federation(self, context, federation):
+        raise exception.NotSupported("update_federation")
+
+    def delete_federation(self, context, federation):
+        raise exception.NotSupported("delete_federation")
+
+
+class Simple(Driver):
+    """Can do what every driver can, and nothing that is optional."""
+
+    provides = [{"server_type": "vm", "os": "flatcar", "coe": "kubernetes"}]
+
+    validate_master_resize = driver.Driver.validate_master_resize
+    rotate_ca_certificate = driver.Driver.rotate_ca_certificate
+    rotate_credential = driver.Driver.rotate_credential
+
+    def upgrade_cluster(self, context, cluster, cluster_template, max_batch_size, nodegroup, scale_manager=None,
+                        rollback=False):
+        raise exception.NotSupported("'upgrade_cluster' is not supported by this driver.")
