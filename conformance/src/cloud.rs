@@ -1,8 +1,8 @@
 //! What the lab's cloud holds, as a catalogue to look names up in.
 
 use async_trait::async_trait;
-use magnum_api::{Catalogue, CatalogueError, Flavor, Image, Thing};
 use magnum_domain::Caller;
+use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image, Thing};
 use serde::Deserialize;
 
 use crate::people::People;

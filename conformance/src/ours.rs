@@ -1,18 +1,17 @@
 //! Our own API, in this process: no network, no conductor, so nothing of a cluster is made.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest};
+use axum::http::{HeaderName, HeaderValue, Request as HttpRequest};
 use magnum_api::{ApiOptions, ApiState, DriverPlanner, Metrics};
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, OperationKind};
-use magnum_identity::{AuthError, Authenticator};
+use magnum_identity::{AuthError, Authenticator, IncomingRequest};
 use magnum_policy::Policy;
 use prometheus_client::registry::Registry;
 use tower::ServiceExt as _;
@@ -32,8 +31,9 @@ struct Names(People);
 
 #[async_trait]
 impl Authenticator for Names {
-    async fn authenticate(&self, headers: &HeaderMap, _: Option<SocketAddr>) -> Result<Caller, AuthError> {
-        let name = headers.get("x-auth-token").ok_or(AuthError::Missing)?.to_str().map_err(|_| AuthError::Invalid)?;
+    async fn authenticate(&self, request: IncomingRequest<'_>) -> Result<Caller, AuthError> {
+        let name =
+            request.headers.get("x-auth-token").ok_or(AuthError::Missing)?.to_str().map_err(|_| AuthError::Invalid)?;
         let person = self.0.person(name).ok_or(AuthError::Invalid)?;
         Ok(Caller {
             user_id: person.user_id.clone(),
