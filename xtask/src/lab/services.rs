@@ -21,6 +21,7 @@ pub(crate) enum Service {
     Nova,
     /// Where Nova's servers go.
     NovaCells,
+    NeutronDatabase,
     Glance,
     Neutron,
     NovaConductor,
@@ -145,6 +146,8 @@ const MEMCACHE: Package = package(
 
 const NOVA_FILES: &[(&str, &str)] =
     &[("nova.conf", concat!(include_str!("data/nova.conf"), "\n", include_str!("data/nova-databases.conf")))];
+const NEUTRON_FILES: &[(&str, &str)] =
+    &[("neutron.conf", include_str!("data/neutron.conf")), ("ml2.ini", include_str!("data/ml2.ini"))];
 const NOVA_FOLDERS: &[&str] = &["locks", "instances"];
 
 /// Every service. Those that others wait for longest come first, since that is the order in which they get the processors.
@@ -260,10 +263,17 @@ pub(crate) const TABLE: &[Row] = &[
     Row {
         packages: &[package("neutron-server", "network service", Shown::Program("neutron-server")), PYMYSQL, MEMCACHE],
         user: Some("neutron"),
-        needs: &[Service::Mariadb, Service::Memcached, Service::Rabbitmq],
-        files: &[("neutron.conf", include_str!("data/neutron.conf")), ("ml2.ini", include_str!("data/ml2.ini"))],
+        needs: &[Service::Mariadb],
+        files: NEUTRON_FILES,
         folders: &["locks"],
         prepare: &["neutron-db-manage --config-file {{dir}}/neutron.conf --config-file {{dir}}/ml2.ini upgrade head"],
+        ..Row::new(Service::NeutronDatabase, "neutron-database")
+    },
+    Row {
+        user: Some("neutron"),
+        needs: &[Service::NeutronDatabase, Service::Memcached, Service::Rabbitmq],
+        files: NEUTRON_FILES,
+        folders: &["locks"],
         command: "neutron-server --config-file {{dir}}/neutron.conf --config-file {{dir}}/ml2.ini",
         answers: Answers::Page("/"),
         ..Row::new(Service::Neutron, "neutron")
@@ -367,7 +377,7 @@ pub(crate) const TABLE: &[Row] = &[
         )],
         needs: &[Service::Neutron],
         prepare: &["?ip link add {{external}} type veth peer name {{external}}-far", "ip link set {{external}} up"],
-        files: &[("neutron.conf", include_str!("data/neutron.conf")), ("ml2.ini", include_str!("data/ml2.ini"))],
+        files: NEUTRON_FILES,
         folders: &["locks"],
         command: "neutron-linuxbridge-agent --config-file {{dir}}/neutron.conf --config-file {{dir}}/ml2.ini",
         answers: Answers::Row(
