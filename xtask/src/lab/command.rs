@@ -89,7 +89,7 @@ fn status(workspace: &Workspace) -> Result<()> {
         let unit = lab.unit(row, name, values)?;
         let answer = if !process.is_running() {
             "no: it has ended"
-        } else if probe::answers(row.answers, &unit.values, &launch::log(&lab, &unit), PATIENCE) {
+        } else if probe::answers(&unit, &launch::log(&lab, &unit), probe::HEARTBEAT, PATIENCE) {
             "yes"
         } else {
             "NO"

@@ -44,7 +44,7 @@ pub(crate) struct Unit {
 enum Phase {
     Waiting,
     Preparing { child: Child, log: PathBuf, line: String, began: Instant },
-    Starting { process: Process, began: Instant, asked: Option<Instant> },
+    Starting { process: Process, began: Instant, asked: Option<Instant>, was_there: bool },
     Up,
 }
 
@@ -121,7 +121,7 @@ impl Job<'_> {
                 self.phase = Phase::Waiting;
                 self.advance(lab)
             }
-            Phase::Starting { process, began, asked } => {
+            Phase::Starting { process, began, asked, was_there } => {
                 if !process.is_running() {
                     let log = log(lab, self.unit);
                     bail!("it ended; the end of {}:\n{}", log.display(), exec::tail(&log, 30));
@@ -130,7 +130,9 @@ impl Job<'_> {
                     return Ok(());
                 }
                 *asked = Some(Instant::now());
-                if probe::answers(self.unit.row.answers, &self.unit.values, &log(lab, self.unit), PROBE) {
+                // A sign of life from before its start is none.
+                let age = if *was_there { probe::HEARTBEAT } else { began.elapsed() };
+                if probe::answers(self.unit, &log(lab, self.unit), age, PROBE) {
                     let started = began.elapsed();
                     self.finish(started);
                 } else if began.elapsed() > START_LIMIT {
@@ -152,7 +154,7 @@ impl Job<'_> {
         let unit = self.unit;
         if let Some(&process) = lab.state.processes.get(&unit.name) {
             if process.is_running() {
-                self.phase = Phase::Starting { process, began: Instant::now(), asked: None };
+                self.phase = Phase::Starting { process, began: Instant::now(), asked: None, was_there: true };
                 return Ok(());
             }
             lab.state.processes.remove(&unit.name);
@@ -200,7 +202,7 @@ impl Job<'_> {
             let process = Process::of(child.id())?;
             lab.state.processes.insert(unit.name.clone(), process);
             lab.state.write(&lab.folder)?;
-            self.phase = Phase::Starting { process, began: Instant::now(), asked: None };
+            self.phase = Phase::Starting { process, began: Instant::now(), asked: None, was_there: false };
         }
         Ok(())
     }

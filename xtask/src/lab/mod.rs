@@ -48,7 +48,7 @@ pub(crate) use command::{Options, run};
 use crate::debian::Package;
 use crate::owner::{Life, Owner};
 use crate::workspace::Workspace;
-use crate::{debian, exec, python, say};
+use crate::{debian, exec, python, say, stop};
 use launch::Unit;
 use process::Process;
 use services::{Answers, Row, Service};
@@ -104,30 +104,33 @@ impl Lab {
         let lock_file = folder::lock_file(workspace);
         let lock = folder::lock(&lock_file)?;
         let folder = folder::kept(workspace);
-        let state = match State::read(&folder)? {
-            Some(state) if state.is_current() => state,
-            earlier => {
-                if earlier.is_some() {
-                    say::step("An earlier lab is of no use any more: ending it first");
+        let earlier = State::read(&folder)?;
+        let continued = earlier.as_ref().is_some_and(State::is_current);
+        let begin = |state: State| -> Result<Self> {
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            folder::open_to_all(&folder)?;
+            say::step(&format!("Bringing up the lab in {}", folder.display()));
+            let python = openstack.with_file_name("python");
+            let life = Life::ItsOwn;
+            let lock = Some(lock_file.clone());
+            let mut lab = Self { folder: folder.clone(), state, life, python, temporary: None, lock };
+            lab.bring_up_locked(services)?;
+            Ok(lab)
+        };
+        if let Some(state) = earlier {
+            if continued {
+                match begin(state) {
+                    // A preparation that was broken off may stand in the way of its being made again.
+                    Err(error) if !stop::asked() => say::note(&format!("{error:#}")),
+                    outcome => return outcome,
                 }
-                remove(&folder, earlier)?;
-                State::new(first_port)?
             }
-        };
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        folder::open_to_all(&folder)?;
-        say::step(&format!("Bringing up the lab in {}", folder.display()));
-        let mut lab = Self {
-            folder,
-            state,
-            life: Life::ItsOwn,
-            python: openstack.with_file_name("python"),
-            temporary: None,
-            lock: Some(lock_file),
-        };
-        lab.bring_up_locked(services)?;
+            say::step("The lab that is there can't be gone on with: ending it first");
+        }
+        remove(&folder, State::read(&folder)?)?;
+        let lab = begin(State::new(first_port)?);
         drop(lock);
-        Ok(lab)
+        lab
     }
 
     /// The kept lab, if there is one of this version in which these services run.

@@ -7,15 +7,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::launch::Unit;
 use super::services::Answers;
 use super::template::Values;
 use crate::databases::accepts;
 use crate::exec;
 
-/// Whether it answers within `patience`.
-pub(crate) fn answers(how: Answers, values: &Values, log: &Path, patience: Duration) -> bool {
+/// How old the last sign of life of a healthy service may be: the rarest ones come every minute.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(90);
+
+/// Whether it answers within `patience`, or gave a sign of life within `age`.
+pub(super) fn answers(unit: &Unit, log: &Path, age: Duration, patience: Duration) -> bool {
+    let values = unit.values.clone().with("age", age.as_secs().to_string());
     let port = || values.fill("{{port}}").ok()?.parse::<u16>().ok();
-    match how {
+    match unit.row.answers {
         Answers::Done => true,
         Answers::Connection => port().is_some_and(accepts),
         Answers::Page(path) => {
@@ -25,7 +30,7 @@ pub(crate) fn answers(how: Answers, values: &Values, log: &Path, patience: Durat
         Answers::Row(question) => values
             .fill(question)
             .ok()
-            .and_then(|question| ask(&question, values))
+            .and_then(|question| ask(&question, &values))
             .is_some_and(|answer| !answer.trim().is_empty()),
     }
 }

@@ -45,7 +45,7 @@ pub(crate) enum Answers {
     Connection,
     /// This path on its port gives an answer below 400.
     Page(&'static str),
-    /// This question to the database gives a line: there is a heartbeat.
+    /// This question to the database gives a line: there is a heartbeat, no more than `{{age}}` seconds old.
     Row(&'static str),
     /// Its log has these words.
     Log(&'static str),
@@ -330,7 +330,7 @@ pub(crate) const TABLE: &[Row] = &[
         command: "nova-conductor --config-file {{dir}}/nova.conf",
         answers: Answers::Row(
             "SELECT 1 FROM nova.services WHERE `binary` = 'nova-conductor' \
-             AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL 60 SECOND",
+             AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL {{age}} SECOND",
         ),
         ..Row::new(Service::NovaConductor, "nova-conductor")
     },
@@ -343,7 +343,7 @@ pub(crate) const TABLE: &[Row] = &[
         command: "nova-scheduler --config-file {{dir}}/nova.conf",
         answers: Answers::Row(
             "SELECT 1 FROM nova.services WHERE `binary` = 'nova-scheduler' \
-             AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL 60 SECOND",
+             AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL {{age}} SECOND",
         ),
         ..Row::new(Service::NovaScheduler, "nova-scheduler")
     },
@@ -365,7 +365,7 @@ pub(crate) const TABLE: &[Row] = &[
         // It is of use once the scheduler has found it, not only once its heart beats.
         answers: Answers::Row(
             "SELECT 1 FROM nova_api.host_mappings WHERE host = 'lab' AND EXISTS (SELECT 1 FROM nova.services \
-             WHERE `binary` = 'nova-compute' AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL 60 SECOND)",
+             WHERE `binary` = 'nova-compute' AND COALESCE(updated_at, created_at) > UTC_TIMESTAMP() - INTERVAL {{age}} SECOND)",
         ),
         ..Row::new(Service::NovaCompute, "nova-compute")
     },
@@ -382,7 +382,7 @@ pub(crate) const TABLE: &[Row] = &[
         command: "neutron-linuxbridge-agent --config-file {{dir}}/neutron.conf --config-file {{dir}}/ml2.ini",
         answers: Answers::Row(
             "SELECT 1 FROM neutron.agents WHERE `binary` = 'neutron-linuxbridge-agent' \
-             AND heartbeat_timestamp > UTC_TIMESTAMP() - INTERVAL 60 SECOND",
+             AND heartbeat_timestamp > UTC_TIMESTAMP() - INTERVAL {{age}} SECOND",
         ),
         ..Row::new(Service::NeutronAgent, "neutron-agent")
     },

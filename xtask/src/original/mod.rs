@@ -237,7 +237,8 @@ fn unit_name(row: &Row, name: &str) -> String {
 fn conductor_seen(lab: &Lab, database_url: &str) -> Result<String> {
     Ok(match database_url.strip_prefix(&lab.database_url("")?) {
         Some(name) => format!(
-            "SELECT 1 FROM `{name}`.magnum_service WHERE COALESCE(last_seen_up, created_at) > UTC_TIMESTAMP() - INTERVAL 90 SECOND"
+            "SELECT 1 FROM `{name}`.magnum_service WHERE COALESCE(last_seen_up, created_at) \
+             > UTC_TIMESTAMP() - INTERVAL {{{{age}}}} SECOND"
         ),
         None => "SELECT 1".to_owned(),
     })
