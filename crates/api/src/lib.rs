@@ -2,7 +2,7 @@
 //!
 //! The way of a request through the folders:
 //!
-//! - `middleware/`: request id, access log, metrics, limits, authentication, microversion, in that order
+//! - `middleware/`: request id, access log, metrics, CORS, limits, authentication, microversion, in that order
 //! - `resources/`: one file per resource; reads `query.rs` and `body.rs`, asks the policy, calls the store once
 //! - `field/`: what a body may hold, as tables; `patch.rs`: JSON Patch in upstream's dialect
 //! - `rules/`: what must hold between fields, and what names must be found in the cloud (on one machine: `local_catalogue.rs`)
@@ -14,6 +14,7 @@
 //! Nothing here knows SQL or infrastructure. A request writes with exactly one call of the store, which is one
 //! transaction: the rows and the operation that carries the change out.
 
+mod accept;
 mod body;
 mod context;
 mod dry_run;
@@ -54,7 +55,7 @@ pub use local_catalogue::{LocalCatalogue, Projects};
 pub use metrics::Metrics;
 pub use microversion::{MAXIMUM, MINIMUM, Microversion};
 pub use openapi::document as openapi_document;
-pub use options::{ApiOptions, NetworkDrivers};
+pub use options::{ApiOptions, CorsRule, HealthOptions, NetworkDrivers};
 pub use planner::{DriverPlanner, Planner};
 pub use router::router;
 

@@ -32,17 +32,24 @@ impl BaseUrl {
         let mut prefix = "";
         if options.proxy_headers {
             let first = |name: &str| text(name).and_then(|value| value.split(',').next()).map(str::trim);
-            let forwarded = first("forwarded");
-            let proto = forwarded.and_then(|value| pair(value, "proto")).or_else(|| first("x-forwarded-proto"));
+            // Where there is the standard's header, the older ones are not looked at.
+            let forwarded = first("forwarded").filter(|value| !value.is_empty());
+            let told = |key: &str, older: &str| match forwarded {
+                Some(element) => pair(element, key),
+                None => first(older),
+            };
+            let proto = told("proto", "x-forwarded-proto");
             scheme = match proto {
                 Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
                 Some(proto) if proto.eq_ignore_ascii_case("http") => "http",
                 _ => scheme,
             };
-            let forwarded_host = forwarded.and_then(|value| pair(value, "host")).or_else(|| first("x-forwarded-host"));
-            host = forwarded_host.filter(|host| is_host(host)).unwrap_or(host);
+            host = told("host", "x-forwarded-host").filter(|host| is_host(host)).unwrap_or(host);
             prefix = first("x-forwarded-prefix").filter(|prefix| is_prefix(prefix)).unwrap_or_default();
         }
+        // The port of `X-Forwarded-Port` is not looked at, as upstream has it: it belongs to the host.
+        let usual = if scheme == "https" { ":443" } else { ":80" };
+        let host = host.strip_suffix(usual).unwrap_or(host);
         Self(format!("{scheme}://{host}{}", prefix.trim_end_matches('/')))
     }
 
@@ -86,7 +93,7 @@ mod tests {
     #[test]
     fn proxies_are_believed_only_when_told_so() {
         type Pairs<'a> = &'a [(&'a str, &'a str)];
-        let table: [(Pairs<'_>, bool, &str); 8] = [
+        let table: [(Pairs<'_>, bool, &str); 18] = [
             (&[], false, "http://localhost"),
             (&[("host", "api:9511")], false, "http://api:9511"),
             (&[("host", "a b\"c")], false, "http://localhost"),
@@ -95,6 +102,16 @@ mod tests {
             (&[("host", "api"), ("forwarded", "for=1;proto=https;host=\"pub:1\"")], true, "https://pub:1"),
             (&[("host", "api"), ("x-forwarded-prefix", "/infra/")], true, "http://api/infra"),
             (&[("host", "api"), ("x-forwarded-proto", "gopher")], true, "http://api"),
+            (&[("host", "api:80")], false, "http://api"),
+            (&[("host", "api:443")], false, "http://api:443"),
+            (&[("host", "api:443"), ("x-forwarded-proto", "https")], true, "https://api"),
+            (&[("host", "api"), ("x-forwarded-port", "8443")], true, "http://api"),
+            (&[("host", "api"), ("x-forwarded-host", "pub"), ("x-forwarded-port", "8443")], true, "http://pub"),
+            (&[("forwarded", "host=a"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "b")], true, "http://a"),
+            (&[("forwarded", "proto=https;host=a, proto=http;host=b")], true, "https://a"),
+            (&[("forwarded", "Proto=https; Host=a")], true, "https://a"),
+            (&[("host", "api"), ("forwarded", "nonsense"), ("x-forwarded-proto", "https")], true, "http://api"),
+            (&[("host", "api"), ("forwarded", "host=a"), ("x-forwarded-prefix", "/infra")], true, "http://a/infra"),
         ];
         for (pairs, proxy_headers, expected) in table {
             let mut headers = HeaderMap::new();

@@ -1,6 +1,7 @@
 //! Settings of the API.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use magnum_certs::SigningRules;
@@ -18,8 +19,8 @@ pub struct ApiOptions {
     pub path_limit: usize,
     /// How links are made.
     pub links: LinkOptions,
-    /// `[cors] allowed_origin`; empty: none, and no CORS headers. Default empty.
-    pub cors_origins: Vec<String>,
+    /// `[cors]` and `[cors.NAME]`; the first that names an origin holds. Default none, and no CORS headers.
+    pub cors: Vec<CorsRule>,
     /// Whether `/metrics` answers others than this machine. Default no.
     pub public_metrics: bool,
     /// `[quotas] max_clusters_per_project`, for projects without a quota. Default 20.
@@ -37,8 +38,8 @@ pub struct ApiOptions {
     pub signing: SigningRules,
     /// Event streams a project may hold open at the same time. Default 32.
     pub streams_per_project: usize,
-    /// How long the database may take to answer `/healthcheck`. Default 2 s.
-    pub health_timeout: Duration,
+    /// What `/healthcheck` looks at, and tells.
+    pub health: HealthOptions,
     /// How long a cluster may take to come up when the request does not say (`create_timeout` null or 0). Default 60 min.
     pub create_timeout: Duration,
 }
@@ -52,6 +53,69 @@ pub struct NetworkDrivers {
     pub preset: Option<String>,
 }
 
+/// What pages of some origins may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsRule {
+    /// Scheme, host and port, written as browsers write them; `*` for all that no rule names.
+    pub origins: Vec<String>,
+    /// Whether browsers may send credentials. Default yes.
+    pub allow_credentials: bool,
+    /// Headers of answers that pages may read. Default: upstream's.
+    pub expose_headers: Vec<String>,
+    /// For how long browsers may keep the answer to a preflight request; 0: they are not told. Default 1 h.
+    pub max_age: Duration,
+    /// Methods. Default: GET, PUT, POST, DELETE, PATCH.
+    pub allow_methods: Vec<String>,
+    /// Headers that pages may send beside the simple ones. Default: upstream's.
+    pub allow_headers: Vec<String>,
+}
+
+impl Default for CorsRule {
+    fn default() -> Self {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            origins: Vec::new(),
+            allow_credentials: true,
+            expose_headers: words(&[
+                "X-Auth-Token",
+                "X-Subject-Token",
+                "X-Service-Token",
+                "X-OpenStack-Request-ID",
+                "X-Server-Management-Url",
+            ]),
+            max_age: Duration::from_secs(3600),
+            allow_methods: words(&["GET", "PUT", "POST", "DELETE", "PATCH"]),
+            allow_headers: words(&[
+                "X-Auth-Token",
+                "X-Identity-Status",
+                "X-Roles",
+                "X-Service-Catalog",
+                "X-User-Id",
+                "X-Tenant-Id",
+                "X-OpenStack-Request-ID",
+                "X-Server-Management-Url",
+            ]),
+        }
+    }
+}
+
+/// What `/healthcheck` looks at, and tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthOptions {
+    /// `[healthcheck] disable_by_file_path`: while it is there the answer is 503. Default none.
+    pub disable_by_file: Option<PathBuf>,
+    /// `[healthcheck] detailed`: whether anybody is told what was looked at, and by which program. Default no.
+    pub detailed: bool,
+    /// How long the database may take to answer. Default 2 s.
+    pub timeout: Duration,
+}
+
+impl Default for HealthOptions {
+    fn default() -> Self {
+        Self { disable_by_file: None, detailed: false, timeout: Duration::from_secs(2) }
+    }
+}
+
 impl Default for ApiOptions {
     fn default() -> Self {
         Self {
@@ -59,7 +123,7 @@ impl Default for ApiOptions {
             body_limit: 112 * 1024,
             path_limit: 8 * 1024,
             links: LinkOptions::default(),
-            cors_origins: Vec::new(),
+            cors: Vec::new(),
             public_metrics: false,
             max_clusters_per_project: 20,
             service_down_time: Duration::from_secs(180),
@@ -68,7 +132,7 @@ impl Default for ApiOptions {
             network_drivers: BTreeMap::new(),
             signing: SigningRules::default(),
             streams_per_project: 32,
-            health_timeout: Duration::from_secs(2),
+            health: HealthOptions::default(),
             create_timeout: Duration::from_secs(60 * 60),
         }
     }

@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::MethodRouter;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::ApiState;
 use crate::error::{ApiError, Result};
-use crate::middleware::{access_log, authentication, limits, metrics, microversion, normalize, panic, request_id};
+use crate::middleware::{
+    access_log, authentication, cors, limits, metrics, microversion, normalize, panic, request_id,
+};
 use crate::openapi::Head;
 use crate::resources::{
     certificate, cluster, cluster_action, cluster_create, cluster_template, cluster_update, credential, event,
-    federation, mservice, node, nodegroup, nodegroup_write, operation, quota, root, stats,
+    federation, health, mservice, node, nodegroup, nodegroup_write, operation, quota, root, stats,
 };
-use crate::{ApiOptions, ApiState};
 
 /// The API as a service. Paths that are not its own are read as if `/v1` stood before them, so whoever mounts other
 /// things beside it nests those and takes this as the fallback.
@@ -32,8 +33,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(from_fn(request_id::layer))
         .layer(from_fn(access_log::layer))
         .layer(from_fn_with_state(Arc::clone(&state), metrics::layer))
+        .layer(from_fn_with_state(Arc::clone(&state), cors::layer))
         .layer(CatchPanicLayer::custom(panic::answer))
-        .option_layer(cors(&state.options))
         .layer(from_fn_with_state(Arc::clone(&state), limits::layer))
         .layer(from_fn_with_state(Arc::clone(&state), authentication::layer))
         .layer(from_fn(microversion::layer));
@@ -53,7 +54,7 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::with_openapi(Head::openapi())
         .routes(routes!(root::root))
         .routes(routes!(root::v1))
-        .routes(routes!(root::healthcheck))
+        .routes(routes!(health::healthcheck))
         .routes(routes!(root::metrics))
         .routes(routes!(root::openapi))
         .routes(routes!(cluster_template::list, cluster_template::create))
@@ -109,36 +110,4 @@ fn missing(name: &'static str) -> MethodRouter<Arc<ApiState>> {
 
 fn argument(name: &str) -> Result<()> {
     Err(ApiError::invalid(format!("Missing argument: \"{name}\"")))
-}
-
-/// Cross-origin requests, for the origins that the operator names.
-fn cors(options: &ApiOptions) -> Option<CorsLayer> {
-    const ALLOWED: [&str; 9] = [
-        "x-auth-token",
-        "x-identity-status",
-        "x-roles",
-        "x-service-catalog",
-        "x-user-id",
-        "x-tenant-id",
-        "x-openstack-request-id",
-        "x-server-management-url",
-        "content-type",
-    ];
-    const EXPOSED: [&str; 5] =
-        ["x-auth-token", "x-subject-token", "x-service-token", "x-openstack-request-id", "x-server-management-url"];
-    if options.cors_origins.is_empty() {
-        return None;
-    }
-    let origins = options.cors_origins.iter().filter_map(|origin| origin.parse().ok());
-    let origin = if options.cors_origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(origins)
-    };
-    let layer = CorsLayer::new()
-        .allow_origin(origin)
-        .allow_methods([Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH])
-        .allow_headers(ALLOWED.map(HeaderName::from_static))
-        .expose_headers(EXPOSED.map(HeaderName::from_static));
-    Some(layer)
 }

@@ -27,7 +27,10 @@ fn write_group(text: &mut String, group: &Group) {
         comment(text, &format!("Nothing in this group has an effect here: {reason}."));
     }
     // Writing to a String does not fail.
-    let _ = writeln!(text, "[{}]", group.name);
+    let _ = match group.name.strip_suffix('*') {
+        Some(beginning) => writeln!(text, "#[{beginning}NAME]"),
+        None => writeln!(text, "[{}]", group.name),
+    };
     for option in &group.options {
         write_option(text, option, group.ignored.is_some());
     }

@@ -142,21 +142,52 @@ section! {
     }
 }
 
-section! {
-    /// `[cors]`.
-    CorsSettings = "cors" {
-        /// Origins, or `*`; nothing if CORS is off.
-        allowed_origin: Option<Vec<String>>,
-        /// Whether credentials may be sent.
-        allow_credentials: bool,
-        /// Names of headers.
-        expose_headers: Vec<String>,
-        /// For how long the answer to a preflight request is good.
-        max_age: Duration,
-        /// Methods.
-        allow_methods: Vec<String>,
-        /// Names of headers.
-        allow_headers: Vec<String>,
+/// `[cors]` or one of `[cors.NAME]`: what holds for some origins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsSettings {
+    /// Origins, or `*`.
+    pub allowed_origin: Vec<String>,
+    /// Whether credentials may be sent.
+    pub allow_credentials: bool,
+    /// Names of headers.
+    pub expose_headers: Vec<String>,
+    /// For how long the answer to a preflight request is good.
+    pub max_age: Duration,
+    /// Methods.
+    pub allow_methods: Vec<String>,
+    /// Names of headers.
+    pub allow_headers: Vec<String>,
+}
+
+impl CorsSettings {
+    /// Those that name origins, `[cors]` first. What `[cors.NAME]` does not set is as in `[cors]`.
+    pub(crate) fn read(values: &Values) -> Result<Vec<Self>, GetError> {
+        const GROUP: &str = "cors";
+        let common = Self {
+            allowed_origin: values.get::<Option<_>>(GROUP, "allowed_origin")?.unwrap_or_default(),
+            allow_credentials: values.get(GROUP, "allow_credentials")?,
+            expose_headers: values.get(GROUP, "expose_headers")?,
+            max_age: values.get(GROUP, "max_age")?,
+            allow_methods: values.get(GROUP, "allow_methods")?,
+            allow_headers: values.get(GROUP, "allow_headers")?,
+        };
+        let mut all = vec![common.clone()];
+        for group in values.named_groups("cors.") {
+            all.push(Self {
+                allowed_origin: values.get::<Option<_>>(group, "allowed_origin")?.unwrap_or_default(),
+                allow_credentials: values
+                    .get::<Option<_>>(group, "allow_credentials")?
+                    .unwrap_or(common.allow_credentials),
+                expose_headers: values
+                    .get::<Option<_>>(group, "expose_headers")?
+                    .unwrap_or(common.expose_headers.clone()),
+                max_age: values.get::<Option<_>>(group, "max_age")?.unwrap_or(common.max_age),
+                allow_methods: values.get::<Option<_>>(group, "allow_methods")?.unwrap_or(common.allow_methods.clone()),
+                allow_headers: values.get::<Option<_>>(group, "allow_headers")?.unwrap_or(common.allow_headers.clone()),
+            });
+        }
+        all.retain(|rule| !rule.allowed_origin.is_empty());
+        Ok(all)
     }
 }
 
@@ -165,6 +196,8 @@ section! {
     HealthcheckSettings = "healthcheck" {
         /// While this file is there the answer is 503.
         disable_by_file_path: Option<PathBuf>,
+        /// Whether the answer tells about the program.
+        detailed: bool,
     }
 }
 

@@ -1,10 +1,12 @@
 //! The configuration as the program uses it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::ConfigError;
+use crate::kind::Parsed;
 use crate::report::Report;
 use crate::resolve::{Resolved, resolve};
 use crate::sections::{
@@ -47,8 +49,8 @@ pub struct Settings {
     pub drivers: DriverSettings,
     /// `[local]`.
     pub local: LocalSettings,
-    /// `[cors]`.
-    pub cors: CorsSettings,
+    /// `[cors]` and `[cors.NAME]`, those that name origins.
+    pub cors: Vec<CorsSettings>,
     /// `[healthcheck]`.
     pub healthcheck: HealthcheckSettings,
     values: Values,
@@ -81,8 +83,8 @@ impl Settings {
     }
 
     fn build(sources: &Sources, layers: Vec<Layer>) -> Result<Self, ConfigError> {
-        let table = Table::built_in()?;
-        let (resolved, findings) = resolve(table, layers);
+        let table = named(&layers)?;
+        let (resolved, findings) = resolve(&table, layers);
         let report = Report { findings };
         if report.has_errors() {
             return Err(ConfigError::Invalid(report));
@@ -135,11 +137,19 @@ impl Settings {
     /// What is different in `newer`, for a reload.
     #[must_use]
     pub fn changes(&self, newer: &Self) -> Vec<Change> {
-        let change = |(place, group, option): (Place, &crate::table::Group, &OptionSpec)| {
-            let changed = self.values.resolved.get(&place) != newer.values.resolved.get(&place);
-            changed.then(|| Change { group: group.name.clone(), name: option.name.clone(), mutable: option.mutable })
+        // Either may have groups that the other has not.
+        let places = self.values.table.places().chain(newer.values.table.places());
+        let mut seen = HashSet::new();
+        let change = |(_, group, option): (Place, &crate::table::Group, &OptionSpec)| {
+            let is_new = seen.insert((group.name.clone(), option.name.clone()));
+            let [before, after] = [self, newer].map(|settings| settings.values.value(&group.name, &option.name));
+            (is_new && before != after).then(|| Change {
+                group: group.name.clone(),
+                name: option.name.clone(),
+                mutable: option.mutable,
+            })
         };
-        self.values.table.places().filter_map(change).collect()
+        places.filter_map(change).collect()
     }
 }
 
@@ -159,14 +169,22 @@ pub struct Change {
 /// # Errors
 /// If one cannot be read.
 pub fn check(sources: &Sources) -> Result<Report, ConfigError> {
-    let (_, findings) = resolve(Table::built_in()?, sources.read()?);
+    let layers = sources.read()?;
+    let (_, findings) = resolve(&*named(&layers)?, layers);
     Ok(Report { findings })
+}
+
+/// The table with the groups that the sources have made up names for.
+fn named(layers: &[Layer]) -> Result<Arc<Table>, ConfigError> {
+    let sections = layers.iter().flat_map(|layer| layer.sections.iter().map(|(name, _)| name.as_str()));
+    let assigned = layers.iter().flat_map(|layer| layer.assignments.iter().map(|assignment| &*assignment.group));
+    Ok(Arc::new(Table::built_in()?.with_named(sections.chain(assigned))))
 }
 
 /// The values themselves.
 #[derive(Clone)]
 pub(crate) struct Values {
-    table: &'static Table,
+    table: Arc<Table>,
     resolved: HashMap<Place, Resolved>,
     search: Vec<PathBuf>,
     home: Option<PathBuf>,
@@ -183,6 +201,18 @@ impl Values {
             name: name.to_owned(),
             wanted: std::any::type_name::<T>(),
         })
+    }
+
+    /// What an option is set to, if there is one of that name and it is set.
+    fn value(&self, group: &str, name: &str) -> Option<&Parsed> {
+        let (place, _) = self.table.find(group, name)?;
+        self.resolved.get(&place)?.value.as_ref()
+    }
+
+    /// The groups whose names begin so.
+    pub(crate) fn named_groups(&self, beginning: &str) -> impl Iterator<Item = &str> {
+        let names = self.table.groups().iter().map(|group| &*group.name);
+        names.filter(move |name| name.starts_with(beginning) && !name.ends_with('*'))
     }
 
     /// Where a file or folder is, if it is anywhere.

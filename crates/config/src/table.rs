@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::kind::{Kind, Parsed};
 
 /// Every option there is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Table {
     groups: Vec<Group>,
     /// (group, option) to positions; the group as [`normal_group`] has it.
@@ -40,6 +40,13 @@ pub struct Group {
     /// Its options.
     #[serde(default)]
     pub options: Vec<OptionSpec>,
+}
+
+impl Group {
+    /// Whether it stands for all groups whose names begin as its own does.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.name.ends_with('*')
+    }
 }
 
 /// An option.
@@ -153,6 +160,24 @@ impl Table {
         Ok(table)
     }
 
+    /// The same with a group of its own for each name that a pattern such as `cors.*` stands for.
+    pub(crate) fn with_named<'a>(&self, names: impl Iterator<Item = &'a str>) -> Self {
+        let mut table = self.clone();
+        for name in names {
+            let Some(pattern) = table.group(name).filter(|group| group.is_pattern() && !group.open) else { continue };
+            let own = Group { name: normal_group(name), ..pattern.clone() };
+            if own.is_pattern() {
+                continue;
+            }
+            let group_index = table.groups.len();
+            for (index, option) in own.options.iter().enumerate() {
+                table.current.insert((own.name.clone(), option.name.clone()), (group_index, index));
+            }
+            table.groups.push(own);
+        }
+        table
+    }
+
     /// The groups in their order.
     #[must_use]
     pub fn groups(&self) -> &[Group] {
@@ -178,10 +203,12 @@ impl Table {
     /// The group of that name.
     pub(crate) fn group(&self, name: &str) -> Option<&Group> {
         let name = normal_group(name);
-        self.groups.iter().find(|group| match group.name.strip_suffix('*') {
-            Some(beginning) => name.len() > beginning.len() && name.starts_with(beginning),
-            None => normal_group(&group.name) == name,
-        })
+        let stands_for = |group: &&Group| {
+            let beginning = group.name.strip_suffix('*');
+            beginning.is_some_and(|beginning| name.len() > beginning.len() && name.starts_with(beginning))
+        };
+        let own = self.groups.iter().find(|group| normal_group(&group.name) == name);
+        own.or_else(|| self.groups.iter().find(stands_for))
     }
 
     /// Whether options once were in a group of that name.
@@ -253,7 +280,10 @@ mod tests {
             name("bay", "etcd_discovery_service_endpoint_format"),
             Some("etcd_discovery_service_endpoint_format")
         );
-        assert!(table.group("cors.horizon").is_some_and(|group| group.open));
+        assert!(table.group("cors.horizon").is_some_and(Group::is_pattern));
+        let named = table.with_named(["cors.horizon", "CORS.Horizon", "cors.*", "api", "nothing"].into_iter());
+        assert_eq!(named.groups().len(), table.groups().len() + 1);
+        assert!(named.find("cors.horizon", "max_age").is_some() && table.find("cors.horizon", "max_age").is_none());
         assert!(table.group("cors.").is_none());
         assert!(table.is_former_group("baymodel"));
     }

@@ -46,7 +46,7 @@ fn the_defaults_are_upstreams_and_ours() {
     assert_eq!(settings.policy.file, None, "there is nowhere to look for it");
     assert_eq!(settings.limits.max_request_body_size, 114_688);
     assert_eq!(settings.limits.requests_per_second, None);
-    assert_eq!(settings.cors.allowed_origin, None);
+    assert!(settings.cors.is_empty());
     assert_eq!(settings.service.host, None);
 }
 
@@ -129,7 +129,7 @@ fn errors_have_a_place(#[case] text: &str, #[case] line: usize, #[case] message:
 #[case::ignored("[api]\nworkers = 4", FindingKind::Ignored, "no effect here: one process")]
 #[case::ignored_group("[trust]\nroles = a\ntrustee_domain_id = b", FindingKind::Ignored, "no effect here")]
 #[case::somebody_elses("[capi_helm]\nanything = x\nmore = y", FindingKind::Ignored, "not part of this program")]
-#[case::pattern("[cors.horizon]\nallowed_origin = x", FindingKind::Ignored, "[cors] allowed_origin")]
+#[case::pattern("[cors.horizon]\nallowed_orign = x", FindingKind::UnknownOption, "allowed_origin?")]
 #[case::harmless("[cluster_heat]\nmax_attempts = many", FindingKind::Invalid, "must be a whole number")]
 fn findings(#[case] text: &str, #[case] kind: FindingKind, #[case] message: &str) {
     let report = report(text);
@@ -321,4 +321,20 @@ fn an_operators_file_is_read_without_warnings() {
     let report = report(include_str!("data/magnum.conf"));
     assert_eq!(report.at_least(Severity::Warning).findings, []);
     assert!(report.count(Severity::Note) > 10);
+}
+
+#[test]
+fn origins_can_have_groups_of_their_own() {
+    let settings = Settings::parse(
+        "[cors]\nallowed_origin = https://a, https://b\nmax_age = 60\n[cors.dash]\nallowed_origin = https://c\n\
+         allow_credentials = false\n[CORS.Other]\nallow_methods = GET\n[cors.third]\nallowed_origin = $cors.allowed_origin\n",
+    )
+    .unwrap();
+    let [common, dash, third] = settings.cors.as_slice() else { panic!("{:?}", settings.cors) };
+    assert_eq!((common.allowed_origin.len(), common.allow_credentials), (2, true));
+    assert_eq!((dash.allowed_origin.as_slice(), dash.allow_credentials), (&["https://c".to_owned()][..], false));
+    assert_eq!(dash.max_age, common.max_age, "what is not said is as in [cors]");
+    assert_eq!(third.allowed_origin, common.allowed_origin);
+    let wrong = Settings::parse("[cors.dash]\nmax_age = soon\n").unwrap_err().to_string();
+    assert!(wrong.contains("[cors.dash] max_age"), "{wrong}");
 }

@@ -2,17 +2,14 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::{Next, from_fn, map_response};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::map_response;
+use axum::response::Response;
 use futures::StreamExt;
 use magnum_config::Settings;
 use magnum_policy::Policy;
@@ -72,9 +69,6 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         if let Some(routes) = identity.routes {
             router = routes.fallback_service(router);
         }
-        if let Some(file) = settings.healthcheck.disable_by_file_path.clone() {
-            router = router.layer(from_fn(move |request, next| disabled_by_file(file.clone(), request, next)));
-        }
         let ending = shutdown.clone();
         let router = router.layer(map_response(move |answer| end_stream(answer, ending.clone())));
         tasks.spawn(listener::serve(listener, tls, router, shutdown.clone()));
@@ -103,15 +97,6 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
     }
     shared.store.close().await;
     Ok(())
-}
-
-/// While the file is there a load balancer is told to send its requests elsewhere; everything else goes on.
-async fn disabled_by_file(file: PathBuf, request: Request, next: Next) -> Response {
-    let asked = request.uri().path().trim_end_matches('/') == "/healthcheck";
-    if asked && tokio::fs::try_exists(&file).await.unwrap_or(false) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "DISABLED BY FILE").into_response();
-    }
-    next.run(request).await
 }
 
 /// An event stream has no end of its own: it would hold draining up. Its reader comes back where it left off.

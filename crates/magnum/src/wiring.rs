@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use axum::Router;
-use magnum_api::{ApiOptions, ApiState, DriverPlanner, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers, Projects};
+use magnum_api::{
+    ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers,
+    Projects,
+};
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
-use magnum_config::{IdentityBackend, Settings, Sources};
+use magnum_config::{CorsSettings, IdentityBackend, Settings, Sources};
 use magnum_domain::driver::{Driver, Drivers};
 use magnum_drivers::local::{LocalDriver, LocalOptions};
 use magnum_identity::{Authenticator, Bootstrap, BuiltIn, Catalogue, NoAuth, Options as IdentityOptions};
@@ -233,6 +236,17 @@ impl Projects for BuiltInProjects {
     }
 }
 
+fn cors(settings: &CorsSettings) -> CorsRule {
+    CorsRule {
+        origins: settings.allowed_origin.clone(),
+        allow_credentials: settings.allow_credentials,
+        expose_headers: settings.expose_headers.clone(),
+        max_age: settings.max_age,
+        allow_methods: settings.allow_methods.clone(),
+        allow_headers: settings.allow_headers.clone(),
+    }
+}
+
 fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
     let x509 = &settings.x509;
     let templates = &settings.cluster_template;
@@ -245,7 +259,12 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
         max_limit: settings.api.max_limit.into(),
         body_limit: settings.limits.max_request_body_size,
         links: LinkOptions { tls, proxy_headers: settings.limits.trust_proxy_headers, fallback_host: bind.to_string() },
-        cors_origins: settings.cors.allowed_origin.clone().unwrap_or_default(),
+        cors: settings.cors.iter().map(cors).collect(),
+        health: HealthOptions {
+            disable_by_file: settings.healthcheck.disable_by_file_path.clone(),
+            detailed: settings.healthcheck.detailed,
+            ..HealthOptions::default()
+        },
         max_clusters_per_project: settings.quotas.max_clusters_per_project,
         service_down_time: settings.service.service_down_time,
         default_driver: settings.drivers.default_driver.clone(),

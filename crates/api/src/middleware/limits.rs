@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::ApiState;
+use crate::accept::preferred;
 use crate::error::{ApiError, Result};
 
 pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Result<Response> {
@@ -28,16 +29,7 @@ pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, 
 
 /// Whether the client takes what the path has: JSON, and for events a stream as well.
 fn accepts(headers: &HeaderMap, path: &str) -> bool {
-    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    if values.peek().is_none() {
-        return true;
-    }
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        let known = matches!(kind.as_str(), "" | "*/*" | "application/*" | "application/json")
-            || (kind == "text/event-stream" && path.ends_with("/events"));
-        known && !refused
-    })
+    let offers: &[&str] =
+        if path.ends_with("/events") { &["application/json", "text/event-stream"] } else { &["application/json"] };
+    preferred(headers, offers).is_some()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access_log;
 pub(crate) mod authentication;
+pub(crate) mod cors;
 pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod microversion;

@@ -27,7 +27,8 @@ impl RequestId {
 fn global_id(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(HEADER)?.to_str().ok()?;
     let uuid = text.strip_prefix(PREFIX)?;
-    (uuid.len() == 36 && Uuid::try_parse(uuid).is_ok()).then_some(text)
+    // Only as upstream writes it: small letters, with dashes.
+    Uuid::try_parse(uuid).is_ok_and(|parsed| parsed.to_string() == uuid).then_some(text)
 }
 
 /// The id under which other services are asked for the sake of a request: that of the whole matter, if there is one.

@@ -9,6 +9,7 @@ pub(crate) mod cluster_update;
 pub(crate) mod credential;
 pub(crate) mod event;
 pub(crate) mod federation;
+pub(crate) mod health;
 pub(crate) mod mservice;
 pub(crate) mod node;
 pub(crate) mod nodegroup;

@@ -27,24 +27,6 @@ pub(crate) async fn v1(State(api): Api, headers: HeaderMap) -> Result<Response> 
     answer(StatusCode::OK, &V1::new(&BaseUrl::of(&headers, &api.options.links)))
 }
 
-/// Whether the service can serve: 200 `OK`, or 503 with the reason.
-#[utoipa::path(get, path = "/healthcheck", tag = "operation", security(()), responses(
-    (status = 200, body = str, content_type = "text/plain"), (status = 503, body = str, content_type = "text/plain")))]
-pub(crate) async fn healthcheck(State(api): Api) -> Response {
-    let limit = api.options.health_timeout;
-    match tokio::time::timeout(limit, api.store.ping()).await {
-        Ok(Ok(())) => (StatusCode::OK, "OK").into_response(),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the health check found no database");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
-        }
-        Err(_) => {
-            let reason = format!("the database has not answered within {} s\n", limit.as_secs_f64());
-            (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
-        }
-    }
-}
-
 /// The other end of the connection, where there is one.
 pub(crate) struct Peer(Option<SocketAddr>);
 

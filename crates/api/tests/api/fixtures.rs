@@ -14,7 +14,7 @@ use crate::support::Service;
 /// A body for a template that is right.
 pub(crate) fn template_body(name: &str) -> Value {
     json!({"name": name, "coe": "swarm-mode", "image_id": "local", "external_network_id": "public",
-           "flavor_id": "m1.small", "master_flavor_id": "m1.small", "docker_volume_size": 5, "labels": {"tier": "gold"}})
+           "flavor_id": "m1.small", "master_flavor_id": "m1.small", "docker_volume_size": 5, "labels": {"availability_zone": "gold"}})
 }
 
 pub(crate) async fn template(service: &Service, user: &str, name: &str) -> String {

@@ -20,6 +20,51 @@ async fn health_is_the_databases() {
 }
 
 #[tokio::test]
+async fn health_has_the_forms_of_the_original() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("disabled");
+    for detailed in [false, true] {
+        let service = Service::with(|options| {
+            options.health.disable_by_file = Some(file.clone());
+            options.health.detailed = detailed;
+        })
+        .await;
+        for (status, reason) in [(200, "OK"), (503, "DISABLED BY FILE")] {
+            if status == 503 {
+                std::fs::write(&file, "").unwrap();
+            }
+            let ask = |method: &str, accept: &str| Ask::new(method, "/healthcheck").header("accept", accept);
+            for accept in ["", "*/*", "text/plain", "application/xml"] {
+                let answer = service.send(ask("GET", accept).build()).await.expect(status);
+                assert_eq!(answer.text, reason, "{accept}");
+                assert_eq!(answer.header("content-type"), "text/plain; charset=UTF-8");
+            }
+            let head = service.send(ask("HEAD", "").build()).await.expect(if status == 200 { 204 } else { 503 });
+            assert_eq!(head.text, "");
+            for accept in ["application/json", "text/html;q=0.5,application/json"] {
+                let answer = service.send(ask("GET", accept).build()).await.expect(status);
+                assert_eq!(answer.header("content-type"), "application/json");
+                assert_eq!(answer.json["detailed"], json!(detailed));
+                let first = &answer.json["reasons"][0];
+                if detailed {
+                    assert_eq!((&first["class"], &first["reason"]), (&json!("DisableByFile"), &json!(reason)));
+                    assert!(first["details"].as_str().unwrap().starts_with("Path '"));
+                    assert!(answer.json["version"].is_string() && answer.json["platform"].is_string());
+                } else {
+                    assert_eq!(answer.json["reasons"], json!([reason, "OK"]));
+                    assert_eq!(answer.json.as_object().unwrap().len(), 2, "nothing else is told");
+                    assert!(answer.text.starts_with("{\n    \"detailed\": false,\n"), "{}", answer.text);
+                }
+            }
+            let html = service.send(ask("GET", "text/html").build()).await.expect(status);
+            assert!(html.text.contains(&format!("<td>{reason}</td>")), "{}", html.text);
+            assert_eq!(html.text.contains("DisableByFile"), detailed);
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn metrics_are_for_this_machine() {
     let service = Service::start().await;
     service.get("alice", "/v1/clusters").await.expect(200);

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod clusters;
+mod cors;
 mod discovery;
 mod events;
 mod fixtures;

@@ -62,7 +62,7 @@ async fn every_cluster_has_two() {
     assert_eq!(keys(&full), fields);
     assert_eq!(full["node_labels"], json!({}));
     assert_eq!(full["node_taints"], json!([]));
-    assert_eq!(full["labels"], json!({"tier": "gold"}));
+    assert_eq!(full["labels"], json!({"availability_zone": "gold"}));
     let group = full["uuid"].as_str().unwrap();
     assert_eq!(full["links"][0]["href"], format!("http://magnum.test/v1/clusters/{uuid}/nodegroups/{group}"));
     for ident in [group.to_owned(), full["id"].to_string()] {
@@ -82,7 +82,7 @@ async fn groups_are_added_changed_resized_and_removed() {
         "node_taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]});
     let made = service.post("alice", &list, body).await.expect(202).json;
     assert_eq!(made["status"], "CREATE_IN_PROGRESS");
-    assert_eq!(made["labels"], json!({"extra": "1", "tier": "gold"}));
+    assert_eq!(made["labels"], json!({"extra": "1", "availability_zone": "gold"}));
     assert_eq!(made["labels_added"], json!({"extra": "1"}));
     assert_eq!(made["node_labels"], json!({"zone": "a"}));
     assert_eq!(made["node_taints"], json!([{"key": "k", "value": "v", "effect": "NoSchedule"}]));
