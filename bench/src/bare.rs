@@ -1,25 +1,71 @@
-//! The handler that the real one is compared with: it reads the same rows and writes the same fields of the list, and
-//! has no authentication, no policy, no microversions, no links.
+//! The handlers that the real ones are compared with: they read and write the same rows and answer with the same
+//! fields, and have no authentication, no policy, no microversions, no rules, no links.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder};
-use serde::Serialize;
+use sea_orm::ActiveValue::Set;
+use sea_orm::prelude::ChronoUtc;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
-use crate::entity::{self, cluster, nodegroup};
+use crate::entity::{self, cluster, cluster_template, nodegroup};
+
+/// Where it reads, whose rows, where it listens.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bare {
+    /// URL of the database.
+    #[arg(long)]
+    database: String,
+    /// Project of the rows.
+    #[arg(long)]
+    project: String,
+    /// Address to listen on; loopback.
+    #[arg(long)]
+    bind: SocketAddr,
+}
 
 struct Rows {
     database: DatabaseConnection,
     project: String,
+}
+
+type Shared = State<Arc<Rows>>;
+type Answer<T> = Result<Json<T>, StatusCode>;
+
+/// Serves until it is ended.
+pub(crate) async fn run(bare: Bare) -> Result<()> {
+    let rows = Arc::new(Rows { database: entity::open(&bare.database).await?, project: bare.project });
+    let app = Router::new()
+        .route("/", get(|| async { "ready" }))
+        .route("/v1/clusters", get(clusters))
+        .route("/v1/clusters/{uuid}", get(cluster))
+        .route("/v1/clusters/{uuid}/nodegroups", get(nodegroups))
+        .route("/v1/clustertemplates", get(templates).post(create))
+        .route("/v1/clustertemplates/{uuid}", get(template).patch(update))
+        .with_state(rows);
+    Ok(axum::serve(TcpListener::bind(bare.bind).await?, app).await?)
+}
+
+fn failed(_: DbErr) -> StatusCode {
+    StatusCode::INTERNAL_SERVER_ERROR
+}
+
+/// How much of a list.
+#[derive(Deserialize)]
+struct Page {
+    limit: Option<u64>,
 }
 
 /// What a list of clusters shows of each.
@@ -39,31 +85,22 @@ struct Item {
     stack_id: Option<String>,
     status: Option<String>,
     health_status: Option<String>,
-    floating_ip_enabled: Option<bool>,
-    master_lb_enabled: Option<bool>,
 }
 
-/// Serves `GET /` until it is ended.
-pub(crate) async fn run(database: &Path, project: String, bind: SocketAddr) -> Result<()> {
-    let rows = Arc::new(Rows { database: entity::open(database).await?, project });
-    let app = Router::new().route("/", get(list)).with_state(rows);
-    Ok(axum::serve(TcpListener::bind(bind).await?, app).await?)
-}
-
-async fn list(State(rows): State<Arc<Rows>>) -> Result<Json<Vec<Item>>, StatusCode> {
-    read(&rows).await.map(Json).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-async fn read(rows: &Rows) -> Result<Vec<Item>, DbErr> {
+async fn clusters(State(rows): Shared, Query(page): Query<Page>) -> Answer<Vec<Item>> {
     let clusters = cluster::Entity::find()
         .filter(cluster::Column::ProjectId.eq(rows.project.as_str()))
         .order_by_asc(cluster::Column::Id)
+        .limit(page.limit)
         .all(&rows.database)
-        .await?;
+        .await
+        .map_err(failed)?;
     let uuids = clusters.iter().filter_map(|cluster| cluster.uuid.as_deref());
-    let groups =
-        nodegroup::Entity::find().filter(nodegroup::Column::ClusterId.is_in(uuids)).all(&rows.database).await?;
-
+    let groups = nodegroup::Entity::find()
+        .filter(nodegroup::Column::ClusterId.is_in(uuids))
+        .all(&rows.database)
+        .await
+        .map_err(failed)?;
     let mut counts: HashMap<&str, (i32, i32)> = HashMap::with_capacity(clusters.len());
     for group in &groups {
         let (masters, workers) = counts.entry(&group.cluster_id).or_default();
@@ -88,9 +125,131 @@ async fn read(rows: &Rows) -> Result<Vec<Item>, DbErr> {
             stack_id: cluster.stack_id,
             status: cluster.status,
             health_status: cluster.health_status,
-            floating_ip_enabled: cluster.floating_ip_enabled,
-            master_lb_enabled: cluster.master_lb_enabled,
         }
     });
-    Ok(items.collect())
+    Ok(Json(items.collect()))
+}
+
+/// A cluster, its node groups for counts and addresses, the labels of its template.
+#[derive(Serialize)]
+struct Whole {
+    cluster: cluster::Model,
+    addresses: Vec<Option<String>>,
+    nodes: i32,
+    template_labels: Option<String>,
+}
+
+async fn cluster(State(rows): Shared, Path(uuid): Path<String>) -> Answer<Whole> {
+    let found = cluster::Entity::find()
+        .filter(cluster::Column::Uuid.eq(&uuid))
+        .filter(cluster::Column::ProjectId.eq(rows.project.as_str()))
+        .one(&rows.database)
+        .await
+        .map_err(failed)?;
+    let cluster = found.ok_or(StatusCode::NOT_FOUND)?;
+    let groups = groups_of(&rows, &uuid).await?;
+    let template = template_row(&rows, cluster.cluster_template_id.as_deref().unwrap_or_default()).await?;
+    Ok(Json(Whole {
+        cluster,
+        nodes: groups.iter().filter_map(|group| group.node_count).sum(),
+        addresses: groups.into_iter().map(|group| group.node_addresses).collect(),
+        template_labels: template.labels,
+    }))
+}
+
+async fn groups_of(rows: &Rows, cluster: &str) -> Result<Vec<nodegroup::Model>, StatusCode> {
+    nodegroup::Entity::find()
+        .filter(nodegroup::Column::ClusterId.eq(cluster))
+        .order_by_asc(nodegroup::Column::Id)
+        .all(&rows.database)
+        .await
+        .map_err(failed)
+}
+
+async fn nodegroups(State(rows): Shared, Path(uuid): Path<String>) -> Answer<Vec<nodegroup::Model>> {
+    // Whether the caller may see the cluster is in the cluster's row.
+    let found = cluster::Entity::find()
+        .filter(cluster::Column::Uuid.eq(&uuid))
+        .filter(cluster::Column::ProjectId.eq(rows.project.as_str()))
+        .one(&rows.database)
+        .await
+        .map_err(failed)?;
+    found.ok_or(StatusCode::NOT_FOUND)?;
+    groups_of(&rows, &uuid).await.map(Json)
+}
+
+async fn templates(State(rows): Shared, Query(page): Query<Page>) -> Answer<Vec<cluster_template::Model>> {
+    let templates = cluster_template::Entity::find()
+        .filter(cluster_template::Column::ProjectId.eq(rows.project.as_str()))
+        .order_by_asc(cluster_template::Column::Id)
+        .limit(page.limit)
+        .all(&rows.database)
+        .await
+        .map_err(failed)?;
+    Ok(Json(templates))
+}
+
+async fn template_row(rows: &Rows, uuid: &str) -> Result<cluster_template::Model, StatusCode> {
+    let found = cluster_template::Entity::find()
+        .filter(cluster_template::Column::Uuid.eq(uuid))
+        .one(&rows.database)
+        .await
+        .map_err(failed)?;
+    found.ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn template(State(rows): Shared, Path(uuid): Path<String>) -> Answer<cluster_template::Model> {
+    template_row(&rows, &uuid).await.map(Json)
+}
+
+/// What the load sends to make a template.
+#[derive(Deserialize)]
+struct NewTemplate {
+    name: Option<String>,
+    coe: Option<String>,
+    image_id: Option<String>,
+    external_network_id: Option<String>,
+    dns_nameserver: Option<String>,
+}
+
+async fn create(
+    State(rows): Shared,
+    Json(new): Json<NewTemplate>,
+) -> Result<(StatusCode, Json<cluster_template::Model>), StatusCode> {
+    let row = cluster_template::ActiveModel {
+        created_at: Set(Some(ChronoUtc::now().naive_utc())),
+        uuid: Set(Some(Uuid::new_v4().to_string())),
+        project_id: Set(Some(rows.project.clone())),
+        user_id: Set(Some("bench".to_owned())),
+        name: Set(new.name),
+        coe: Set(new.coe),
+        image_id: Set(new.image_id),
+        external_network_id: Set(new.external_network_id),
+        dns_nameserver: Set(new.dns_nameserver),
+        public: Set(Some(false)),
+        hidden: Set(Some(false)),
+        tls_disabled: Set(Some(false)),
+        registry_enabled: Set(Some(false)),
+        labels: Set(Some("{}".to_owned())),
+        ..Default::default()
+    };
+    let made = row.insert(&rows.database).await.map_err(failed)?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// What the load sends to change a template: `[{"op": "replace", "path": "/dns_nameserver", "value": ".."}]`.
+#[derive(Deserialize)]
+struct Replace {
+    value: String,
+}
+
+async fn update(
+    State(rows): Shared,
+    Path(uuid): Path<String>,
+    Json(patch): Json<Vec<Replace>>,
+) -> Answer<cluster_template::Model> {
+    let mut row = template_row(&rows, &uuid).await?.into_active_model();
+    row.updated_at = Set(Some(ChronoUtc::now().naive_utc()));
+    row.dns_nameserver = Set(patch.into_iter().next().map(|replace| replace.value));
+    row.update(&rows.database).await.map(Json).map_err(failed)
 }

@@ -1,14 +1,12 @@
-//! The two tables that a list of clusters is read from, and how the database is opened: as the server does.
-
-use std::path::Path;
+//! The tables that are read and written, and how the database is opened.
 
 use anyhow::Result;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-/// Opens a server's SQLite database, in WAL mode as the server left it.
-pub(crate) async fn open(database: &Path) -> Result<DatabaseConnection> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", database.display()));
-    options.max_connections(20).sqlx_logging(false);
+/// Opens the database at a URL of sqlx; SQLite in WAL mode as the server left it.
+pub(crate) async fn open(database: &str) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new(database);
+    options.max_connections(20).test_before_acquire(false).sqlx_logging(false);
     Ok(Database::connect(options).await?)
 }
 
@@ -52,6 +50,59 @@ pub(crate) mod cluster {
         pub fixed_subnet: Option<String>,
         pub floating_ip_enabled: Option<bool>,
         pub master_lb_enabled: Option<bool>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod cluster_template {
+    //! A cluster template.
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveEntityModel)]
+    #[sea_orm(table_name = "cluster_template")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub created_at: Option<DateTime>,
+        pub updated_at: Option<DateTime>,
+        pub uuid: Option<String>,
+        pub project_id: Option<String>,
+        pub user_id: Option<String>,
+        pub name: Option<String>,
+        pub image_id: Option<String>,
+        pub flavor_id: Option<String>,
+        pub master_flavor_id: Option<String>,
+        pub keypair_id: Option<String>,
+        pub external_network_id: Option<String>,
+        pub fixed_network: Option<String>,
+        pub fixed_subnet: Option<String>,
+        pub network_driver: Option<String>,
+        pub volume_driver: Option<String>,
+        pub dns_nameserver: Option<String>,
+        pub apiserver_port: Option<i32>,
+        pub docker_volume_size: Option<i32>,
+        pub docker_storage_driver: Option<String>,
+        pub cluster_distro: Option<String>,
+        pub coe: Option<String>,
+        pub http_proxy: Option<String>,
+        pub https_proxy: Option<String>,
+        pub no_proxy: Option<String>,
+        pub registry_enabled: Option<bool>,
+        pub labels: Option<String>,
+        pub tls_disabled: Option<bool>,
+        pub public: Option<bool>,
+        pub server_type: Option<String>,
+        pub insecure_registry: Option<String>,
+        pub master_lb_enabled: Option<bool>,
+        pub floating_ip_enabled: Option<bool>,
+        pub hidden: Option<bool>,
+        pub tags: Option<String>,
+        pub driver: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -8,7 +8,6 @@ mod first_answer;
 mod load;
 mod seed;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -22,68 +21,40 @@ enum Arguments {
         /// The page.
         #[arg(long)]
         url: String,
-        /// Authority of the server; waited for until it is there.
+        /// Authority of the server, waited for until it is there; for plain HTTP there is none.
         #[arg(long)]
-        ca: PathBuf,
+        ca: Option<PathBuf>,
     },
-    /// Writes clusters, each with two node groups, into a server's SQLite database.
-    Seed {
-        /// The database.
+    /// Fills a database with templates and clusters.
+    Seed(seed::Seed),
+    /// Removes the templates that the load has made.
+    Tidy {
+        /// URL of the database.
         #[arg(long)]
-        database: PathBuf,
-        /// Project of the clusters.
-        #[arg(long)]
-        project: String,
-        /// UUID of their template.
-        #[arg(long)]
-        template: String,
-        /// How many.
-        #[arg(long, default_value_t = 1000)]
-        count: u32,
+        database: String,
     },
-    /// Serves all clusters of a project from a bare handler.
-    Bare {
-        /// The database.
-        #[arg(long)]
-        database: PathBuf,
-        /// Project of the clusters.
-        #[arg(long)]
-        project: String,
-        /// Address to listen on; loopback.
-        #[arg(long)]
-        bind: SocketAddr,
-    },
-    /// Asks for one page again and again; prints what it got as JSON.
-    Load {
-        /// The page.
-        #[arg(long)]
-        url: String,
-        /// Sent as `X-Auth-Token`.
-        #[arg(long, default_value = "none")]
-        token: String,
-        /// Connections that ask at the same time.
-        #[arg(long, default_value_t = 4)]
-        connections: u16,
-        /// For how long.
-        #[arg(long, default_value_t = 3)]
-        seconds: u64,
-    },
+    /// Serves the same rows from bare handlers.
+    Bare(bare::Bare),
+    /// Asks for the same pages again and again; prints what it got as JSON.
+    Load(load::Load),
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    match Arguments::parse() {
-        Arguments::FirstAnswer { url, ca } => {
-            println!("{}", first_answer::run(&url, &ca).await?);
-            Ok(())
-        }
-        Arguments::Seed { database, project, template, count } => {
-            seed::run(&database, &project, &template, count).await
-        }
-        Arguments::Bare { database, project, bind } => bare::run(&database, project, bind).await,
-        Arguments::Load { url, token, connections, seconds } => {
-            println!("{}", load::run(&url, &token, connections, seconds).await?);
-            Ok(())
-        }
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut runtime = match arguments {
+        Arguments::Bare(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.enable_all().build()?.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    match arguments {
+        Arguments::FirstAnswer { url, ca } => println!("{}", first_answer::run(&url, ca.as_deref()).await?),
+        Arguments::Seed(seed) => seed::run(&seed).await?,
+        Arguments::Tidy { database } => seed::tidy(&database).await?,
+        Arguments::Bare(bare) => bare::run(bare).await?,
+        Arguments::Load(load) => println!("{}", load::run(load).await?),
     }
+    Ok(())
 }

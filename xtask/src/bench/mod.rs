@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: start, memory, a cluster, a long list; each measured several times, beside the machine's noise.
 
+mod api;
 mod figures;
 mod machine;
 mod share;
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -31,9 +32,15 @@ const CHANGE_LIMIT: Duration = Duration::from_secs(120);
 /// How many clusters are listed.
 const LISTED: usize = 1000;
 
+/// The same list from the bare handler, which has no default for its length.
+const BARE_LIST: &str = "/v1/clusters?limit=1000";
+
 /// How `cargo xtask bench` is called.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    against: Option<Against>,
     /// Only this measurement; may be given several times.
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -43,6 +50,12 @@ pub(crate) struct Options {
     /// Measure the programs as they were built last.
     #[arg(long)]
     no_build: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Against {
+    /// The API beside the original and beside bare handlers, on the same database
+    Api(api::Options),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,6 +83,9 @@ struct Bench<'a> {
 
 /// Measures and prints.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if let Some(Against::Api(options)) = &options.against {
+        return api::run(workspace, options);
+    }
     let wants = |part: Part| options.only.is_empty() || options.only.contains(&part);
     if wants(Part::Cluster) && !debian::is_root() {
         bail!(
@@ -214,32 +230,40 @@ impl Bench<'_> {
         let mut magnum = Magnum::start(&self.programs, "api", &state_dir, self.log(), &["--no-tls"])?;
         let openstack = Openstack::new(self.openstack.clone(), state_dir.join("clouds.yaml")).quietly();
         openstack.run(TEMPLATE)?;
-        let template = openstack.run("coe cluster template show bench -f value -c uuid")?;
         let token = openstack.json("token issue")?;
         let of_token = |name: &str| token.get(name).and_then(Value::as_str).map(str::to_owned).context("odd token");
         let (token, project) = (of_token("id")?, of_token("project_id")?);
 
-        let database = state_dir.join("magnum.sqlite");
-        exec::output(
-            Command::new(&self.helper)
-                .args(["seed", "--project", &project, "--template", template.trim(), "--count", &LISTED.to_string()])
-                .arg("--database")
-                .arg(&database),
-        )?;
+        let database = format!("sqlite://{}?mode=rw", state_dir.join("magnum.sqlite").display());
+        exec::output(Command::new(&self.helper).args([
+            "seed",
+            "--project",
+            &project,
+            "--clusters",
+            &LISTED.to_string(),
+            "--database",
+            &database,
+        ]))?;
         let bare_address = format!("127.0.0.1:{}", free_port()?);
         let mut bare = Server::start(
             "bare handler",
-            Command::new(&self.helper)
-                .args(["bare", "--project", &project, "--bind", &bare_address, "--database"])
-                .arg(&database),
+            Command::new(&self.helper).args([
+                "bare",
+                "--project",
+                &project,
+                "--bind",
+                &bare_address,
+                "--database",
+                &database,
+            ]),
             self.workspace.in_target("xtask/bench-bare.log"),
         )?;
         let bare_api = Api::plain(bare_address.clone());
-        bare.wait_until(Duration::from_secs(30), || bare_api.get("/").is_ok_and(|answer| answer.status == 200))?;
+        bare.wait_until(Duration::from_secs(30), || bare_api.get(BARE_LIST).is_ok_and(|answer| answer.status == 200))?;
         expect_all_listed(&magnum.api.clone().with_token(token.clone()), &bare_api)?;
 
         let ours = format!("http://{}/v1/clusters", magnum.address);
-        let theirs = format!("http://{bare_address}/");
+        let theirs = format!("http://{bare_address}{BARE_LIST}");
         self.load(&ours, &token)?;
         self.load(&theirs, &token)?;
         let (mut rates, mut bare_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -308,7 +332,7 @@ fn settled(api: &Api, path: &str, status: Option<&str>) -> Result<String> {
 /// Both sides must do the whole work, else the comparison says nothing.
 fn expect_all_listed(api: &Api, bare: &Api) -> Result<()> {
     let ours: Value = serde_json::from_str(&api.get("/v1/clusters")?.body)?;
-    let theirs: Value = serde_json::from_str(&bare.get("/")?.body)?;
+    let theirs: Value = serde_json::from_str(&bare.get(BARE_LIST)?.body)?;
     let count = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, Vec::len);
     let counts = (count(ours.get("clusters")), count(Some(&theirs)));
     if counts != (LISTED, LISTED) {

@@ -1,0 +1,304 @@
+//! `cargo xtask bench api`: the same requests to the original, to ours and to bare handlers, on one MariaDB, in turns.
+
+mod case;
+mod cloud;
+mod report;
+mod side;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde_json::Value;
+
+use self::case::{CASES, Case, Of, Side};
+use self::cloud::{Account, Cloud};
+use self::report::Row;
+use self::side::{Bare, Running, Start};
+use super::figures::Figures;
+use super::machine;
+use crate::workspace::Workspace;
+use crate::{debian, exec, python, say, server};
+
+/// Clusters and templates of the seeded database.
+const CLUSTERS: u32 = 1000;
+const TEMPLATES: u32 = 100;
+/// Clusters of the large one.
+const MANY: u32 = 20_000;
+/// The image of the templates.
+const IMAGE: &str = "bench";
+/// How many different ones are asked for in turn.
+const DIFFERENT: usize = 32;
+/// The part of the original's greatest rate at which the slowest answers are compared.
+const EQUAL_LOAD: f64 = 0.5;
+/// How many times as slow the original's slowest answers are to be.
+const TAIL_GOAL: f64 = 20.0;
+/// How many times as much memory it is to take.
+const MEMORY_GOAL: f64 = 12.0;
+/// How many times as long it is to take to start.
+const START_GOAL: f64 = 40.0;
+/// What page 1 of the large database may cost at most, with that of the small one as 1.
+const PAGE_GOAL: f64 = 1.3;
+
+/// How `cargo xtask bench api` is called.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only the cases whose name holds this; may be given several times.
+    #[arg(long)]
+    only: Vec<String>,
+    /// How often each thing is measured, in turns.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    rounds: u8,
+    /// Seconds of load each time.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Measure the programs as they were built last.
+    #[arg(long)]
+    no_build: bool,
+    /// Virtual environment with the original, uWSGI and PyMySQL in it.
+    #[arg(long)]
+    original: PathBuf,
+    /// Folder of Python modules with a cluster driver for the original, without which it can make no templates.
+    #[arg(long)]
+    driver: Option<PathBuf>,
+}
+
+/// Measures and prints.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    debian::ensure(workspace, &[debian::COMPILER, debian::PYTHON, debian::DATABASES, debian::CACHE])?;
+    let openstack = python::openstack_client(workspace, true)?;
+    say::step(if options.no_build { "Taking the programs as they are" } else { "Building with optimisation" });
+    let (programs, helper) = server::for_bench(workspace, !options.no_build)?;
+    fs::create_dir_all(workspace.in_target("xtask"))?;
+    say::step("The machine");
+    let noise = machine::describe();
+    say::step("MariaDB, memcached, an identity service, and the original's schema in two databases");
+    let cloud = Cloud::start(workspace, &programs, &openstack, &options.original)?;
+    let bench = Bench { workspace, options, helper, cloud };
+    let (rows, page) = bench.measure()?;
+    bench.cloud.stop()?;
+    let all_met = report::print(&rows, &page, PAGE_GOAL);
+    say::note(&format!(
+        "medians of {} rounds (smallest .. greatest); noise of the machine: a fixed piece of work took {:.0} to {:.0} ms",
+        options.rounds,
+        noise.min(),
+        noise.max()
+    ));
+    if !all_met {
+        say::note("Not every goal was met.");
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    workspace: &'a Workspace,
+    options: &'a Options,
+    helper: PathBuf,
+    cloud: Cloud,
+}
+
+/// What the load program has seen.
+struct Load {
+    rate: f64,
+    /// In milliseconds.
+    tail: f64,
+}
+
+impl Bench<'_> {
+    fn log(&self, name: &str) -> PathBuf {
+        self.workspace.in_target(&format!("xtask/bench-{name}.log"))
+    }
+
+    fn measure(&self) -> Result<(Vec<Row>, Figures)> {
+        say::step("The three servers");
+        let ours = self.cloud.ours(false);
+        let mut ours_runs = Running::start_on(Side::Ours, &ours, &self.helper, self.log("ours"), &self.cloud.address)?;
+        let account = self.cloud.log_in(false)?;
+        self.seed(false, &account, CLUSTERS)?;
+        let original = self.cloud.original(&self.options.original, self.options.driver.as_ref())?;
+        let bare = Bare {
+            helper: self.helper.clone(),
+            database: self.cloud.database(false),
+            project: account.project.clone(),
+        };
+        let mut original_runs = Running::start(Side::Original, &original, &self.helper, self.log("original"))?;
+        let mut bare_runs = Running::start(Side::Bare, &bare, &self.helper, self.log("bare"))?;
+        let servers = [&original_runs, &ours_runs, &bare_runs];
+        let cases: Vec<&Case> = CASES
+            .iter()
+            .filter(|case| {
+                self.options.only.is_empty() || self.options.only.iter().any(|only| case.name.contains(only))
+            })
+            .collect();
+        let mut rows = Vec::new();
+        let mut tails = Vec::new();
+        for case in cases {
+            let row = self.case(&account, case, servers)?;
+            if case.tail {
+                tails.push(self.tail(&account, case, servers, row.original.median() * EQUAL_LOAD)?);
+            }
+            rows.push(row);
+        }
+        rows.append(&mut tails);
+        say::step("Memory, after all this");
+        let (theirs, mine) = (original_runs.memory()?, ours_runs.memory()?);
+        rows.push(compared("memory of all processes", "MiB", &[theirs], &[mine], MEMORY_GOAL));
+        let page = self.page(&account, &ours_runs)?;
+        bare_runs.stop()?;
+        original_runs.stop()?;
+        ours_runs.stop()?;
+        rows.push(self.start(&original, &ours)?);
+        Ok((rows, page))
+    }
+
+    fn seed(&self, large: bool, account: &Account, clusters: u32) -> Result<()> {
+        let mut command = Command::new(&self.helper);
+        command.args(["seed", "--database", &self.cloud.database(large), "--project", &account.project]);
+        command.args(["--image", IMAGE]);
+        command.args(["--templates", &TEMPLATES.to_string(), "--clusters", &clusters.to_string()]);
+        exec::output(&mut command)?;
+        Ok(())
+    }
+
+    /// Rates, one server after the other, in changing order.
+    fn case(&self, account: &Account, case: &Case, servers: [&Running; 3]) -> Result<Row> {
+        say::step(case.name);
+        let mut rates: [Vec<f64>; 3] = Default::default();
+        for round in 0..self.options.rounds {
+            let mut order = [0, 1, 2];
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for index in order {
+                let (Some(server), Some(rates)) = (servers.get(index), rates.get_mut(index)) else { continue };
+                rates.push(self.load(account, case, server, None)?.rate);
+            }
+            let last = rates.each_ref().map(|rates| rates.last().copied().unwrap_or(f64::NAN));
+            let [original, ours, bare] = last;
+            say::note(&format!(
+                "original {original:.1}, ours {ours:.0}, bare handler {bare:.0} a second: {:.1} times, {:.0} %",
+                ours / original,
+                ours / bare * 100.0
+            ));
+        }
+        let [original, ours, bare] = rates;
+        let each = |above: &[f64], below: &[f64]| above.iter().zip(below).map(|(a, b)| a / b).collect::<Figures>();
+        Ok(Row {
+            what: case.name.to_owned(),
+            unit: "req/s",
+            ratio: each(&ours, &original),
+            goal: case.goal,
+            bare: Some((bare.iter().copied().collect(), each(&ours, &bare))),
+            original: original.into_iter().collect(),
+            ours: ours.into_iter().collect(),
+        })
+    }
+
+    /// The slowest answers, with both asked as often.
+    fn tail(&self, account: &Account, case: &Case, servers: [&Running; 3], rate: f64) -> Result<Row> {
+        let [original, ours, _] = servers;
+        let (mut theirs, mut mine) = (Vec::new(), Vec::new());
+        for _ in 0..self.options.rounds {
+            theirs.push(self.load(account, case, original, Some(rate))?.tail);
+            mine.push(self.load(account, case, ours, Some(rate))?.tail);
+        }
+        let row = compared(&format!("{}: p99 at {rate:.0} req/s", case.name), "ms", &theirs, &mine, TAIL_GOAL);
+        say::note(&format!("p99 at {rate:.1} a second: {:.1} and {:.2} ms", row.original.median(), row.ours.median()));
+        Ok(row)
+    }
+
+    fn load(&self, account: &Account, case: &Case, server: &Running, rate: Option<f64>) -> Result<Load> {
+        let mut command = Command::new(&self.helper);
+        command.args(["load", "--method", case.method, "--expect", &case.status.to_string()]);
+        command.args(["--connections", &case.connections.to_string(), "--token", &account.token]);
+        let names = match case.of {
+            Of::Nothing => vec![String::new()],
+            Of::Clusters => self.uuids(account, server, "/v1/clusters", "clusters")?,
+            Of::Templates => self.uuids(account, server, "/v1/clustertemplates", "clustertemplates")?,
+        };
+        for name in names {
+            command.args(["--url", &format!("{}{}", server.url, case.path.replace("{}", &name))]);
+        }
+        for body in case.bodies {
+            command.args(["--body", &body.replace("{image}", IMAGE)]);
+        }
+        // The slowest of a hundred takes some hundreds of requests.
+        let seconds = self.options.seconds * if rate.is_some() { 2 } else { 1 };
+        command.args(["--seconds", &seconds.to_string()]);
+        if let Some(rate) = rate {
+            command.args(["--rate", &rate.to_string(), "--connections", "32"]);
+        }
+        let text = exec::output(&mut command).with_context(|| format!("{:?}, {}", server.side, case.name))?;
+        if case.status == 201 {
+            exec::output(Command::new(&self.helper).args(["tidy", "--database", &self.cloud.database(false)]))?;
+        }
+        let value: Value = serde_json::from_str(&text)?;
+        let number =
+            |path: &str| value.pointer(path).and_then(Value::as_f64).context("the load program printed no figures");
+        Ok(Load { rate: number("/requests_per_second")?, tail: number("/latency_ms/p99")? })
+    }
+
+    /// Some of what is there; read from ours or the original, which have it in the same place.
+    fn uuids(&self, account: &Account, server: &Running, path: &str, list: &str) -> Result<Vec<String>> {
+        let api = server.api.clone().with_token(account.token.clone());
+        let answer = api.get(&format!("{path}?limit={DIFFERENT}"))?;
+        ensure!(answer.status == 200, "{:?} answered {path} with {}: {}", server.side, answer.status, answer.body);
+        let document: Value = serde_json::from_str(&answer.body)?;
+        let items = document.get(list).unwrap_or(&document).as_array().context("no list")?;
+        let uuids: Vec<String> =
+            items.iter().filter_map(|item| item.get("uuid")?.as_str().map(str::to_owned)).collect();
+        if uuids.len() != DIFFERENT {
+            bail!("{:?} lists {} of {DIFFERENT} {list}", server.side, uuids.len());
+        }
+        Ok(uuids)
+    }
+
+    /// The first page of a long list, as a part of the first page of a short one.
+    fn page(&self, account: &Account, small: &Running) -> Result<Figures> {
+        say::step("Page 1 of 20,000 clusters and page 1 of 1,000, of ours");
+        let case = Case { path: case::THOUSAND, connections: 1, ..CASES.get(4).copied().context("no such case")? };
+        let mut large = Running::start(Side::Ours, &self.cloud.ours(true), &self.helper, self.log("ours-large"))?;
+        let other = self.cloud.log_in(true)?;
+        self.seed(true, &other, MANY)?;
+        let mut ratios = Vec::new();
+        for _ in 0..self.options.rounds {
+            let few = self.load(account, &case, small, None)?.rate;
+            let many = self.load(&other, &case, &large, None)?.rate;
+            say::note(&format!("{few:.1} and {many:.1} a second"));
+            ratios.push(few / many);
+        }
+        large.stop()?;
+        Ok(ratios.into_iter().collect())
+    }
+
+    /// From the start of the process to its first answer.
+    fn start(&self, original: &dyn Start, ours: &dyn Start) -> Result<Row> {
+        say::step("Start to first answer");
+        let mut seconds: [Vec<f64>; 2] = Default::default();
+        for _ in 0..self.options.rounds {
+            for ((side, how), seconds) in [(Side::Original, original), (Side::Ours, ours)].into_iter().zip(&mut seconds)
+            {
+                let mut running = Running::start(side, how, &self.helper, self.log("start"))?;
+                seconds.push(running.start.as_secs_f64() * 1e3);
+                running.stop()?;
+            }
+        }
+        let [theirs, mine] = seconds;
+        Ok(compared("start to first answer", "ms", &theirs, &mine, START_GOAL))
+    }
+}
+
+/// Something of which less is better.
+fn compared(what: &str, unit: &'static str, original: &[f64], ours: &[f64], goal: f64) -> Row {
+    Row {
+        what: what.to_owned(),
+        unit,
+        ratio: original.iter().zip(ours).map(|(original, ours)| original / ours).collect(),
+        original: original.iter().copied().collect(),
+        ours: ours.iter().copied().collect(),
+        goal,
+        bare: None,
+    }
+}

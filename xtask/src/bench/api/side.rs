@@ -1,0 +1,145 @@
+//! The three servers that are compared: how each is started, and what it takes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use super::case::Side;
+use crate::databases::free_port;
+use crate::exec::{self, Server};
+use crate::http::Api;
+
+/// How long a server may take to its first answer.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a server is started on an address.
+pub(super) trait Start {
+    fn command(&self, address: &str) -> Result<Command>;
+}
+
+/// `magnum api` with a configuration file.
+pub(super) struct Ours {
+    pub(super) program: PathBuf,
+    pub(super) configuration: PathBuf,
+    pub(super) state: PathBuf,
+}
+
+impl Start for Ours {
+    fn command(&self, address: &str) -> Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.arg("api").arg("--config-file").arg(&self.configuration).arg("--state-dir").arg(&self.state);
+        command.args(["--no-tls", "--bind", address]);
+        Ok(command)
+    }
+}
+
+/// The original by uWSGI, as its documentation and every distribution have it: two processes, one thread each.
+pub(super) struct Original {
+    pub(super) venv: PathBuf,
+    pub(super) configuration: PathBuf,
+    /// Folder of the module with the entry point of its cluster driver.
+    pub(super) driver: Option<PathBuf>,
+}
+
+impl Start for Original {
+    fn command(&self, address: &str) -> Result<Command> {
+        let mut command = Command::new(self.venv.join("bin/uwsgi"));
+        command.args(["--http-socket", address, "--module", "magnum.wsgi.api:application", "--virtualenv"]);
+        command.arg(&self.venv).arg("--pyargv").arg(format!("--config-file {}", self.configuration.display()));
+        command.args([
+            "--master",
+            "--processes",
+            "2",
+            "--lazy-apps",
+            "--need-app",
+            "--enable-threads",
+            "--thunder-lock",
+        ]);
+        command.args(["--die-on-term", "--disable-logging", "--buffer-size", "65535", "--post-buffering", "65536"]);
+        command.args(["--add-header", "Connection: close"]);
+        if let Some(driver) = &self.driver {
+            command.env("PYTHONPATH", driver);
+        }
+        Ok(command)
+    }
+}
+
+/// The handlers of the helper program.
+pub(super) struct Bare {
+    pub(super) helper: PathBuf,
+    pub(super) database: String,
+    pub(super) project: String,
+}
+
+impl Start for Bare {
+    fn command(&self, address: &str) -> Result<Command> {
+        let mut command = Command::new(&self.helper);
+        command.args(["bare", "--database", &self.database, "--project", &self.project, "--bind", address]);
+        Ok(command)
+    }
+}
+
+/// A server that runs.
+pub(super) struct Running {
+    server: Server,
+    pub(super) side: Side,
+    /// `http://127.0.0.1:PORT`.
+    pub(super) url: String,
+    pub(super) api: Api,
+    /// From the start of its process to its first answer.
+    pub(super) start: Duration,
+}
+
+impl Running {
+    /// Starts it on a free port and waits for its first answer, which `helper` looks out for: the original's to `/`,
+    /// and whatever the handlers say there.
+    pub(super) fn start(side: Side, how: &dyn Start, helper: &PathBuf, log: PathBuf) -> Result<Self> {
+        Self::start_on(side, how, helper, log, &format!("127.0.0.1:{}", free_port()?))
+    }
+
+    /// The same on an address that is known to others.
+    pub(super) fn start_on(side: Side, how: &dyn Start, helper: &PathBuf, log: PathBuf, address: &str) -> Result<Self> {
+        let url = format!("http://{address}");
+        let mut waiting = Command::new(helper);
+        waiting.args(["first-answer", "--url", &format!("{url}/")]);
+        let waiting = thread::spawn(move || exec::output(&mut waiting));
+        // The waiting program must be up before the clock starts.
+        thread::sleep(Duration::from_millis(300));
+        let began = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let mut server = Server::start(&format!("{side:?}"), &mut how.command(address)?, log)?;
+        server.wait_until(START_LIMIT, || waiting.is_finished())?;
+        let answered = waiting.join().ok().context("the waiting thread ended early")??;
+        let answered = Duration::from_micros(answered.trim().parse().context("the waiting program printed no time")?);
+        let api = Api::plain(address.to_owned());
+        Ok(Self { server, side, url, api, start: answered.saturating_sub(began) })
+    }
+
+    /// Memory of it and the processes it has started, in MiB: what is shared between them counts once.
+    pub(super) fn memory(&self) -> Result<f64> {
+        let pid = self.server.pid().context("the server does not run")?;
+        let kib: f64 = family(pid).into_iter().filter_map(proportional).sum();
+        Ok(kib / 1024.0)
+    }
+
+    pub(super) fn stop(&mut self) -> Result<()> {
+        self.server.stop()
+    }
+}
+
+/// A process and all that come from it.
+fn family(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    std::iter::once(pid).chain(children.flat_map(family)).collect()
+}
+
+/// Resident memory in KiB; of pages that several processes have, a part.
+fn proportional(pid: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
