@@ -40,7 +40,7 @@ impl tracing::Subscriber for Counter {
 const READS: [(&str, usize); 8] = [
     ("/v1/clusters", 2),
     ("/v1/clusters/detail", 3),
-    ("/v1/clusters/first", 3),
+    ("/v1/clusters/first", 2),
     ("/v1/clusters/first/nodegroups", 2),
     ("/v1/clusters/first/nodes", 2),
     ("/v1/clusters/first/events", 2),

@@ -21,6 +21,10 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 
+/// A request is hundreds of small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {

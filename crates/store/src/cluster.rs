@@ -5,18 +5,19 @@ use std::str::FromStr;
 use magnum_domain::operation::NewOperation;
 use magnum_domain::{Cluster, ClusterStatus, HealthStatus, Labels, Nodegroup};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Alias, Expr, Func};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use uuid::Uuid;
 
+use crate::cells::{Cells, FromCells, Read};
 use crate::entity::{cluster, cluster_template, nodegroup};
 use crate::error::is_duplicate;
 use crate::operation::OPERATION_STEP;
 use crate::page::{paged, sort_column, start_query};
-use crate::row::{naive, utc_opt};
+use crate::row::naive;
 use crate::transaction::{Turn, retry};
 use crate::wakeup::bump;
 use crate::{Backend, Ident, Page, Result, Scope, Store, StoreError, json};
@@ -65,6 +66,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
     pub async fn list_clusters(&self, scope: &Scope, page: &Page) -> Result<Vec<Cluster>> {
+        let select = self.page_of_clusters(scope, page).await?;
+        let rows = select.into_model::<Read<Option<Cluster>>>().all(self.read()).await?;
+        Ok(rows.into_iter().filter_map(|Read(cluster)| cluster).collect())
+    }
+
+    /// One page of clusters, with as much of each as lists show.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
+    pub async fn list_cluster_summaries(&self, scope: &Scope, page: &Page) -> Result<Vec<ClusterSummary>> {
+        let select = self.page_of_clusters(scope, page).await?.select_only().columns(SUMMARY);
+        let rows = select.into_model::<Read<Option<ClusterSummary>>>().all(self.read()).await?;
+        Ok(rows.into_iter().filter_map(|Read(summary)| summary).collect())
+    }
+
+    async fn page_of_clusters(&self, scope: &Scope, page: &Page) -> Result<Select<cluster::Entity>> {
         let sort = sort_column::<cluster::Entity>(page)?;
         let start = match &page.marker {
             None => None,
@@ -77,8 +94,7 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let rows = paged(visible(scope), cluster::Column::Id, sort, page, start).all(self.read()).await?;
-        Ok(rows.into_iter().filter_map(from_row).collect())
+        Ok(paged(visible(scope), cluster::Column::Id, sort, page, start))
     }
 
     /// One cluster by UUID, name or key.
@@ -86,11 +102,52 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
     pub async fn get_cluster(&self, scope: &Scope, ident: &Ident) -> Result<Cluster> {
-        let mut rows = by_ident(visible(scope), ident).limit(2).all(self.read()).await?;
+        let select = by_ident(visible(scope), ident).limit(2).into_model::<Read<Option<Cluster>>>();
+        let mut rows = select.all(self.read()).await?;
         if rows.len() > 1 {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
         }
-        rows.pop().and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+        rows.pop().and_then(|Read(cluster)| cluster).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+    }
+
+    /// One cluster and the labels of its template, whoever may see that: `None` when it is gone. One query.
+    ///
+    /// # Errors
+    /// As [`Self::get_cluster`].
+    pub async fn get_cluster_and_template_labels(
+        &self,
+        scope: &Scope,
+        ident: &Ident,
+    ) -> Result<(Cluster, Option<Labels>)> {
+        let mut select = by_ident(visible(scope), ident).limit(2).column(cluster_template::Column::Labels);
+        select = select.column(cluster_template::Column::Id);
+        let of_template = cluster::Column::ClusterTemplateId.into_expr();
+        QueryTrait::query(&mut select).left_join(
+            cluster_template::Entity,
+            of_template.equals((cluster_template::Entity, cluster_template::Column::Uuid)),
+        );
+        let mut rows = select.into_model::<Read<Option<(Cluster, Option<Labels>)>>>().all(self.read()).await?;
+        if rows.len() > 1 {
+            return Err(StoreError::Ambiguous { resource: RESOURCE });
+        }
+        rows.pop().and_then(|Read(found)| found).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+    }
+
+    /// The UUID of a cluster, which is all that is needed of it to go on to what belongs to it.
+    ///
+    /// # Errors
+    /// As [`Self::get_cluster`].
+    pub async fn get_cluster_uuid(&self, scope: &Scope, ident: &Ident) -> Result<Uuid> {
+        let select = by_ident(visible(scope), ident).limit(2).select_only();
+        let rows: Vec<(i32, Option<String>)> =
+            select.columns([cluster::Column::Id, cluster::Column::Uuid]).into_tuple().all(self.read()).await?;
+        match rows.as_slice() {
+            [] => Err(StoreError::not_found(RESOURCE, ident)),
+            [(id, uuid)] => {
+                read_uuid((*id).into(), uuid.as_deref()).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+            }
+            _ => Err(StoreError::Ambiguous { resource: RESOURCE }),
+        }
     }
 
     /// How many clusters a project has, whatever their status.
@@ -250,51 +307,142 @@ fn by_ident(select: Select<cluster::Entity>, ident: &Ident) -> Select<cluster::E
 
 /// Reads a cluster within a transaction.
 pub(crate) async fn find(tx: &DatabaseTransaction, uuid: Uuid) -> Result<Cluster> {
-    let row = by_ident(visible(&Scope::All), &Ident::Uuid(uuid)).one(tx).await?;
-    row.and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, uuid))
+    let row = by_ident(visible(&Scope::All), &Ident::Uuid(uuid)).into_model::<Read<Option<Cluster>>>().one(tx).await?;
+    row.and_then(|Read(cluster)| cluster).ok_or_else(|| StoreError::not_found(RESOURCE, uuid))
 }
 
-/// A row in the domain's words, nulls read as upstream's objects read them. `None`, with a warning, for a row whose
-/// UUID is none: it must not break the list it is in.
-fn from_row(row: cluster::Model) -> Option<Cluster> {
-    let Some(uuid) = row.uuid.as_deref().and_then(|uuid| Uuid::try_parse(uuid).ok()) else {
-        tracing::warn!(id = row.id, uuid = row.uuid, "cluster left out: its UUID is none");
-        return None;
-    };
-    let status = |word: &str| ClusterStatus::from_str(word).unwrap_or_else(|never| match never {});
-    Some(Cluster {
-        id: row.id.into(),
-        uuid,
-        name: row.name,
-        project_id: row.project_id.unwrap_or_default(),
-        user_id: row.user_id.unwrap_or_default(),
-        cluster_template_id: row.cluster_template_id.unwrap_or_default(),
-        keypair: row.keypair,
-        docker_volume_size: row.docker_volume_size,
-        labels: json::read_labels(row.labels.as_deref(), "cluster.labels"),
-        master_flavor_id: row.master_flavor_id,
-        flavor_id: row.flavor_id,
-        stack_id: row.stack_id,
-        api_address: row.api_address,
-        status: status(row.status.as_deref().unwrap_or_default()),
-        status_reason: row.status_reason,
-        health_status: row.health_status.map(HealthStatus::from),
-        health_status_reason: json::read_labels(row.health_status_reason.as_deref(), "cluster.health_status_reason"),
-        create_timeout: row.create_timeout,
-        discovery_url: row.discovery_url,
-        coe_version: row.coe_version,
-        container_version: row.container_version,
-        ca_cert_ref: row.ca_cert_ref,
-        magnum_cert_ref: row.magnum_cert_ref,
-        etcd_ca_cert_ref: row.etcd_ca_cert_ref,
-        front_proxy_ca_cert_ref: row.front_proxy_ca_cert_ref,
-        fixed_network: row.fixed_network,
-        fixed_subnet: row.fixed_subnet,
-        floating_ip_enabled: row.floating_ip_enabled,
-        master_lb_enabled: row.master_lb_enabled.unwrap_or(false),
-        created_at: utc_opt(row.created_at),
-        updated_at: utc_opt(row.updated_at),
-    })
+/// The UUID in a row; without one it can't be named. `None`, with a warning: such a row must not break the list it is in.
+fn read_uuid(id: i64, text: Option<&str>) -> Option<Uuid> {
+    let uuid = text.and_then(|text| Uuid::try_parse(text).ok());
+    if uuid.is_none() {
+        tracing::warn!(id, uuid = text, "cluster left out: its UUID is none");
+    }
+    uuid
+}
+
+fn read_status(cells: &mut Cells<'_>) -> std::result::Result<ClusterStatus, DbErr> {
+    Ok(ClusterStatus::from_str(cells.text()?.unwrap_or_default()).unwrap_or_else(|never| match never {}))
+}
+
+/// In the order of the entity; nulls are read as upstream's objects read them.
+impl FromCells for Option<Cluster> {
+    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
+        let id = cells.key()?;
+        let (created_at, updated_at) = (cells.time()?, cells.time()?);
+        let (project_id, user_id) = (cells.string()?, cells.string()?);
+        let Some(uuid) = read_uuid(id, cells.text()?) else { return Ok(None) };
+        Ok(Some(Cluster {
+            id,
+            created_at,
+            updated_at,
+            project_id: project_id.unwrap_or_default(),
+            user_id: user_id.unwrap_or_default(),
+            uuid,
+            name: cells.string()?,
+            cluster_template_id: cells.string()?.unwrap_or_default(),
+            keypair: cells.string()?,
+            docker_volume_size: cells.integer()?,
+            labels: json::read_labels(cells.text()?, "cluster.labels"),
+            master_flavor_id: cells.string()?,
+            flavor_id: cells.string()?,
+            stack_id: cells.string()?,
+            api_address: cells.string()?,
+            status: read_status(cells)?,
+            status_reason: cells.string()?,
+            health_status: cells.string()?.map(HealthStatus::from),
+            health_status_reason: json::read_labels(cells.text()?, "cluster.health_status_reason"),
+            create_timeout: cells.integer()?,
+            discovery_url: cells.string()?,
+            coe_version: cells.string()?,
+            container_version: cells.string()?,
+            ca_cert_ref: cells.string()?,
+            magnum_cert_ref: cells.string()?,
+            etcd_ca_cert_ref: cells.string()?,
+            front_proxy_ca_cert_ref: cells.string()?,
+            fixed_network: cells.string()?,
+            fixed_subnet: cells.string()?,
+            floating_ip_enabled: cells.maybe_flag()?,
+            master_lb_enabled: cells.flag()?,
+        }))
+    }
+}
+
+/// The cluster, then labels and key of its template.
+impl FromCells for Option<(Cluster, Option<Labels>)> {
+    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
+        let Some(cluster) = Option::<Cluster>::from_cells(cells)? else { return Ok(None) };
+        let labels = json::read_labels(cells.text()?, "cluster_template.labels");
+        let is_there = cells.integer()?.is_some();
+        Ok(Some((cluster, is_there.then_some(labels))))
+    }
+}
+
+/// What a list shows of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSummary {
+    /// Identity in the API.
+    pub uuid: Uuid,
+    /// Name; not unique.
+    pub name: Option<String>,
+    /// UUID of the template.
+    pub cluster_template_id: String,
+    /// Key pair for the nodes.
+    pub keypair: Option<String>,
+    /// GB.
+    pub docker_volume_size: Option<i32>,
+    /// Effective labels.
+    pub labels: Labels,
+    /// Flavor of masters.
+    pub master_flavor_id: Option<String>,
+    /// Flavor of workers.
+    pub flavor_id: Option<String>,
+    /// Minutes a create may take.
+    pub create_timeout: Option<i32>,
+    /// Identifier at the infrastructure.
+    pub stack_id: Option<String>,
+    /// Where its life stands.
+    pub status: ClusterStatus,
+    /// What the last health check said.
+    pub health_status: Option<HealthStatus>,
+}
+
+/// The columns of a [`ClusterSummary`], in the order in which they are read. MariaDB describes every column of every
+/// answer again, so those that nobody looks at cost as much as the others.
+const SUMMARY: [cluster::Column; 13] = [
+    cluster::Column::Id,
+    cluster::Column::Uuid,
+    cluster::Column::Name,
+    cluster::Column::ClusterTemplateId,
+    cluster::Column::Keypair,
+    cluster::Column::DockerVolumeSize,
+    cluster::Column::Labels,
+    cluster::Column::MasterFlavorId,
+    cluster::Column::FlavorId,
+    cluster::Column::CreateTimeout,
+    cluster::Column::StackId,
+    cluster::Column::Status,
+    cluster::Column::HealthStatus,
+];
+
+impl FromCells for Option<ClusterSummary> {
+    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
+        let id = cells.key()?;
+        let Some(uuid) = read_uuid(id, cells.text()?) else { return Ok(None) };
+        Ok(Some(ClusterSummary {
+            uuid,
+            name: cells.string()?,
+            cluster_template_id: cells.string()?.unwrap_or_default(),
+            keypair: cells.string()?,
+            docker_volume_size: cells.integer()?,
+            labels: json::read_labels(cells.text()?, "cluster.labels"),
+            master_flavor_id: cells.string()?,
+            flavor_id: cells.string()?,
+            create_timeout: cells.integer()?,
+            stack_id: cells.string()?,
+            status: read_status(cells)?,
+            health_status: cells.string()?.map(HealthStatus::from),
+        }))
+    }
 }
 
 fn to_row(cluster: &Cluster) -> cluster::ActiveModel {

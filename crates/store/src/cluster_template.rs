@@ -3,22 +3,21 @@
 use magnum_domain::ClusterTemplate;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
 use uuid::Uuid;
 
+use crate::cells::{Cells, FromCells, Read};
 use crate::entity::{cluster, cluster_template};
 use crate::error::is_duplicate;
-use crate::page::{paged, sort_column, start_query};
-use crate::row::{naive, utc_opt};
+use crate::page::{chunks, filled_up, paged, sort_column, start_query};
+use crate::row::naive;
 use crate::transaction::{Turn, retry};
 use crate::{Ident, Page, Result, Store, StoreError, json};
 
 /// Its name in errors.
 pub(crate) const RESOURCE: &str = "ClusterTemplate";
-
-/// Most values of one `IN (..)`.
-const CHUNK: usize = 1000;
 
 /// Which templates a request may see (rest-api §4.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,8 +66,8 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let rows = paged(visibility.select(), id, sort, page, start).all(self.read()).await?;
-        Ok(rows.into_iter().filter_map(from_row).collect())
+        let select = paged(visibility.select(), id, sort, page, start).into_model::<Read<Option<ClusterTemplate>>>();
+        Ok(select.all(self.read()).await?.into_iter().filter_map(|Read(template)| template).collect())
     }
 
     /// One template by UUID, name or key.
@@ -81,11 +80,12 @@ impl Store {
             Ident::Name(name) => visibility.select().filter(cluster_template::Column::Name.eq(name)),
             Ident::Id(id) => visibility.select().filter(cluster_template::Column::Id.eq(*id)),
         };
-        let mut rows = select.order_by_asc(cluster_template::Column::Id).limit(2).all(self.read()).await?;
+        let select = select.order_by_asc(cluster_template::Column::Id).limit(2);
+        let mut rows = select.into_model::<Read<Option<ClusterTemplate>>>().all(self.read()).await?;
         if rows.len() > 1 {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
         }
-        rows.pop().and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+        rows.pop().and_then(|Read(template)| template).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
     }
 
     /// The templates of clusters, whoever may see them: hiding one must not break reads of clusters made from it.
@@ -95,12 +95,13 @@ impl Store {
     /// When the database fails.
     pub async fn templates_by_uuid(&self, uuids: &[String]) -> Result<Vec<ClusterTemplate>> {
         let mut templates = Vec::with_capacity(uuids.len());
-        for chunk in uuids.chunks(CHUNK) {
+        for chunk in chunks(uuids) {
             let rows = cluster_template::Entity::find()
-                .filter(cluster_template::Column::Uuid.is_in(chunk))
+                .filter(cluster_template::Column::Uuid.is_in(filled_up(chunk)))
+                .into_model::<Read<Option<ClusterTemplate>>>()
                 .all(self.read())
                 .await?;
-            templates.extend(rows.into_iter().filter_map(from_row));
+            templates.extend(rows.into_iter().filter_map(|Read(template)| template));
         }
         Ok(templates)
     }
@@ -149,9 +150,13 @@ impl Store {
                 .filter(cluster_template::Column::Uuid.eq(&uuid))
                 .exec(&tx)
                 .await?;
-            let row =
-                cluster_template::Entity::find().filter(cluster_template::Column::Uuid.eq(&uuid)).one(&tx).await?;
-            let updated = row.and_then(from_row).ok_or_else(|| StoreError::not_found(RESOURCE, before.uuid))?;
+            let row = cluster_template::Entity::find()
+                .filter(cluster_template::Column::Uuid.eq(&uuid))
+                .into_model::<Read<Option<ClusterTemplate>>>()
+                .one(&tx)
+                .await?;
+            let updated =
+                row.and_then(|Read(template)| template).ok_or_else(|| StoreError::not_found(RESOURCE, before.uuid))?;
             tx.commit().await?;
             Ok(updated)
         })
@@ -249,49 +254,56 @@ fn difference(before: &ClusterTemplate, after: &ClusterTemplate) -> Difference {
     Difference { row, harmless }
 }
 
-fn from_row(row: cluster_template::Model) -> Option<ClusterTemplate> {
-    let Some(uuid) = row.uuid.as_deref().and_then(|uuid| Uuid::try_parse(uuid).ok()) else {
-        tracing::warn!(id = row.id, uuid = row.uuid, "cluster template left out: its UUID is none");
-        return None;
-    };
-    Some(ClusterTemplate {
-        id: row.id.into(),
-        uuid,
-        name: row.name,
-        project_id: row.project_id.unwrap_or_default(),
-        user_id: row.user_id.unwrap_or_default(),
-        coe: row.coe.unwrap_or_default(),
-        image_id: row.image_id,
-        flavor_id: row.flavor_id,
-        master_flavor_id: row.master_flavor_id,
-        keypair_id: row.keypair_id,
-        external_network_id: row.external_network_id,
-        fixed_network: row.fixed_network,
-        fixed_subnet: row.fixed_subnet,
-        network_driver: row.network_driver,
-        volume_driver: row.volume_driver,
-        dns_nameserver: row.dns_nameserver,
-        apiserver_port: row.apiserver_port,
-        docker_volume_size: row.docker_volume_size,
-        docker_storage_driver: row.docker_storage_driver,
-        cluster_distro: row.cluster_distro,
-        http_proxy: row.http_proxy,
-        https_proxy: row.https_proxy,
-        no_proxy: row.no_proxy,
-        registry_enabled: row.registry_enabled.unwrap_or(false),
-        labels: json::read_labels(row.labels.as_deref(), "cluster_template.labels"),
-        tls_disabled: row.tls_disabled.unwrap_or(false),
-        public: row.public.unwrap_or(false),
-        server_type: row.server_type.unwrap_or_else(|| "vm".to_owned()),
-        insecure_registry: row.insecure_registry,
-        master_lb_enabled: row.master_lb_enabled.unwrap_or(false),
-        floating_ip_enabled: row.floating_ip_enabled,
-        hidden: row.hidden.unwrap_or(false),
-        tags: row.tags,
-        driver: row.driver,
-        created_at: utc_opt(row.created_at),
-        updated_at: utc_opt(row.updated_at),
-    })
+/// In the order of the entity; nulls are read as upstream's objects read them. `None`, with a warning, for a row whose
+/// UUID is none: it must not break the list it is in.
+impl FromCells for Option<ClusterTemplate> {
+    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
+        let id = cells.key()?;
+        let (created_at, updated_at) = (cells.time()?, cells.time()?);
+        let text = cells.text()?;
+        let Some(uuid) = text.and_then(|text| Uuid::try_parse(text).ok()) else {
+            tracing::warn!(id, uuid = text, "cluster template left out: its UUID is none");
+            return Ok(None);
+        };
+        Ok(Some(ClusterTemplate {
+            id,
+            created_at,
+            updated_at,
+            uuid,
+            project_id: cells.string()?.unwrap_or_default(),
+            user_id: cells.string()?.unwrap_or_default(),
+            name: cells.string()?,
+            image_id: cells.string()?,
+            flavor_id: cells.string()?,
+            master_flavor_id: cells.string()?,
+            keypair_id: cells.string()?,
+            external_network_id: cells.string()?,
+            fixed_network: cells.string()?,
+            fixed_subnet: cells.string()?,
+            network_driver: cells.string()?,
+            volume_driver: cells.string()?,
+            dns_nameserver: cells.string()?,
+            apiserver_port: cells.integer()?,
+            docker_volume_size: cells.integer()?,
+            docker_storage_driver: cells.string()?,
+            cluster_distro: cells.string()?,
+            coe: cells.string()?.unwrap_or_default(),
+            http_proxy: cells.string()?,
+            https_proxy: cells.string()?,
+            no_proxy: cells.string()?,
+            registry_enabled: cells.flag()?,
+            labels: json::read_labels(cells.text()?, "cluster_template.labels"),
+            tls_disabled: cells.flag()?,
+            public: cells.flag()?,
+            server_type: cells.string()?.unwrap_or_else(|| "vm".to_owned()),
+            insecure_registry: cells.string()?,
+            master_lb_enabled: cells.flag()?,
+            floating_ip_enabled: cells.maybe_flag()?,
+            hidden: cells.flag()?,
+            tags: cells.string()?,
+            driver: cells.string()?,
+        }))
+    }
 }
 
 fn to_row(template: &ClusterTemplate) -> cluster_template::ActiveModel {

@@ -276,12 +276,18 @@ fn create_private(file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// How long a connection may have lain idle before it is asked whether it is still there. Asking each time, as sqlx
+/// does, doubles the round trips of every read.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 async fn postgres(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection> {
     let connect = PgConnectOptions::from_str(url).map_err(invalid)?.application_name("magnum");
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .max_lifetime(options.max_lifetime)
+        .test_before_acquire(false)
+        .before_acquire(|connection, lain| Box::pin(is_alive(connection, lain.idle_for)))
         .connect_with(connect)
         .await
         .map_err(unavailable)?;
@@ -301,6 +307,8 @@ async fn mysql(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .max_lifetime(options.max_lifetime)
+        .test_before_acquire(false)
+        .before_acquire(|connection, lain| Box::pin(is_alive(connection, lain.idle_for)))
         .after_connect(|connection, _| {
             Box::pin(async move {
                 for statement in MYSQL_SESSION {
@@ -313,6 +321,11 @@ async fn mysql(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection
         .await
         .map_err(unavailable)?;
     Ok(pool.into())
+}
+
+/// Whether a connection may be given out; one that does not answer is replaced.
+async fn is_alive<C: sqlx::Connection>(connection: &mut C, idle: Duration) -> sqlx::Result<bool> {
+    Ok(idle < TRUSTED || connection.ping().await.is_ok())
 }
 
 #[cfg(test)]

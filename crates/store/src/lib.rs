@@ -26,6 +26,7 @@ pub mod seal;
 pub mod service;
 pub mod wakeup;
 
+mod cells;
 mod entity;
 mod history;
 mod json;
@@ -35,11 +36,11 @@ mod request;
 mod row;
 mod transaction;
 
-pub use cluster::{CertificateRefs, NewCluster, Stats};
+pub use cluster::{CertificateRefs, ClusterSummary, NewCluster, Stats};
 pub use cluster_template::Visibility;
 pub use connect::{Backend, ConnectOptions, Store};
 pub use error::{Result, StoreError};
-pub use nodegroup::NodegroupChange;
+pub use nodegroup::{NodeCounts, NodegroupChange};
 pub use outcome::{ClusterOutcome, NodegroupOutcome};
 pub use page::{Ident, Page, Scope, SortDir};
 pub use request::Change;

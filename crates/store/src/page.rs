@@ -91,6 +91,22 @@ impl Page {
     }
 }
 
+/// Most values of one `IN (..)`. From 1000 on MariaDB makes a table of them and reads the whole of the other one
+/// (`in_predicate_conversion_threshold`).
+const CHUNK: usize = 512;
+
+/// A long list in pieces for `IN (..)`.
+pub(crate) fn chunks<T>(values: &[T]) -> impl Iterator<Item = &[T]> {
+    values.chunks(CHUNK)
+}
+
+/// The values, the last one repeated until there are 1, 2, 4, ..: so there are ten statements to prepare and keep, and
+/// not one for every length of a list.
+pub(crate) fn filled_up<T>(values: &[T]) -> impl Iterator<Item = &T> {
+    let missing = values.len().next_power_of_two() - values.len();
+    values.iter().chain(values.last().into_iter().cycle().take(missing))
+}
+
 /// Where a page begins: the marker's database key, and whether its sort key is null.
 pub(crate) struct Start {
     pub(crate) id: i64,

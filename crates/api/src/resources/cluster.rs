@@ -7,17 +7,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use magnum_domain::operation::Arguments;
 use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Nodegroup, OperationKind};
-use magnum_store::{Change, NodegroupChange, Page, Scope};
+use magnum_store::{Change, Ident, NodegroupChange, Page, Scope};
 use uuid::Uuid;
 
-use super::{Api, PageQuery, Segments, find_cluster, operation};
+use super::{Api, PageQuery, Segments, find_cluster, nameable, operation};
 use crate::ApiState;
 use crate::context::Context;
 use crate::error::Result;
 use crate::page::{self, Marker};
 use crate::query::Query;
 use crate::view::answer;
-use crate::view::cluster::{ClusterList, FullCluster, ShortCluster, Sizes};
+use crate::view::cluster::{ClusterList, FullCluster, ShortCluster};
 
 /// Lists clusters: the project's own, to administrators all.
 #[utoipa::path(get, path = "/v1/clusters", tag = "clusters", params(PageQuery),
@@ -25,16 +25,15 @@ use crate::view::cluster::{ClusterList, FullCluster, ShortCluster, Sizes};
 pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Result<Response> {
     context.may("cluster:get_all")?;
     let scope = context.scope("cluster:get_all_all_projects")?;
-    let (page, clusters, groups) = rows(&api, query, &scope).await?;
-    let mut sizes: HashMap<Uuid, Sizes> = HashMap::with_capacity(clusters.len());
-    for group in &groups {
-        sizes.entry(group.cluster_id).or_default().add(group);
-    }
+    let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
+    let clusters = api.store.list_cluster_summaries(&scope, &page).await?;
+    let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
+    let counts = api.store.node_counts(&uuids).await?;
     let views = clusters.iter().map(|cluster| {
-        let sizes = sizes.get(&cluster.uuid).copied().unwrap_or_default();
-        ShortCluster::new(cluster, sizes, &context.base, context.version)
+        let counts = counts.get(&cluster.uuid).copied().unwrap_or_default();
+        ShortCluster::of_summary(cluster, counts, &context.base, context.version)
     });
-    let next = next(&context, "/v1/clusters", &page, &clusters);
+    let next = next(&context, "/v1/clusters", &page, &uuids);
     answer(StatusCode::OK, &ClusterList { clusters: views.collect(), next })
 }
 
@@ -52,14 +51,15 @@ pub(crate) async fn detail(State(api): Api, context: Context, query: Query) -> R
     let templates = templates(&api, &clusters).await?;
     let views = clusters.iter().map(|cluster| {
         let groups = by_cluster.get(&cluster.uuid).map(Vec::as_slice).unwrap_or_default();
-        let template = templates.get(&cluster.cluster_template_id);
+        let template = templates.get(&cluster.cluster_template_id).map(|template| &template.labels);
         FullCluster::new(cluster, groups, template, &context.base, context.version)
     });
-    let next = next(&context, "/v1/clusters/detail", &page, &clusters);
+    let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
+    let next = next(&context, "/v1/clusters/detail", &page, &uuids);
     answer(StatusCode::OK, &ClusterList { clusters: views.collect(), next })
 }
 
-/// A page of clusters and all their node groups: two queries, however long the page.
+/// A page of clusters and all their node groups: a query for each 512, however long the page.
 async fn rows(api: &ApiState, query: Query, scope: &Scope) -> Result<(Page, Vec<Cluster>, Vec<Nodegroup>)> {
     let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
     let clusters = api.store.list_clusters(scope, &page).await?;
@@ -77,8 +77,8 @@ async fn templates(api: &ApiState, clusters: &[Cluster]) -> Result<HashMap<Strin
     Ok(templates.into_iter().map(|template| (template.uuid.to_string(), template)).collect())
 }
 
-fn next(context: &Context, path: &str, page: &Page, clusters: &[Cluster]) -> Option<String> {
-    let last = clusters.last().map(|cluster| cluster.uuid.to_string());
+fn next(context: &Context, path: &str, page: &Page, clusters: &[Uuid]) -> Option<String> {
+    let last = clusters.last().map(Uuid::to_string);
     page::next(&context.base, path, page, clusters.len(), last)
 }
 
@@ -94,13 +94,12 @@ pub(crate) async fn show(
 ) -> Result<Response> {
     query.only(&[])?;
     let scope = context.scope("cluster:get_one_all_projects")?;
-    let cluster = find_cluster(&api, &scope, &ident).await?;
+    nameable("Cluster", &ident)?;
+    let (cluster, template) = api.store.get_cluster_and_template_labels(&scope, &Ident::parse(&ident)).await?;
     context.may_with("cluster:get", &cluster.project_id, &cluster.user_id)?;
     let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
     let groups: Vec<&Nodegroup> = groups.iter().collect();
-    let templates = templates(&api, std::slice::from_ref(&cluster)).await?;
-    let template = templates.get(&cluster.cluster_template_id);
-    let view = FullCluster::new(&cluster, &groups, template, &context.base, context.version);
+    let view = FullCluster::new(&cluster, &groups, template.as_ref(), &context.base, context.version);
     answer(StatusCode::OK, &view.with_faults(&cluster, &groups))
 }
 

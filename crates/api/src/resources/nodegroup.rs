@@ -42,9 +42,10 @@ pub(crate) async fn list(
     let page = page::read(&query, Marker::Uuid, api.options.max_limit)?;
     context.may("nodegroup:get_all")?;
     let scope = context.scope("nodegroup:get_all_all_projects")?;
-    let cluster = find_cluster(&api, &scope, &cluster).await?;
-    let groups = api.store.list_nodegroups(cluster.uuid, query.text("role"), &page).await?;
-    let path = format!("/v1/clusters/{}/nodegroups", cluster.uuid);
+    nameable("Cluster", &cluster)?;
+    let cluster = api.store.get_cluster_uuid(&scope, &Ident::parse(&cluster)).await?;
+    let groups = api.store.list_nodegroups(cluster, query.text("role"), &page).await?;
+    let path = format!("/v1/clusters/{cluster}/nodegroups");
     let last = groups.last().map(|group| group.uuid.to_string());
     let next = page::next(&context.base, &path, &page, groups.len(), last);
     answer(StatusCode::OK, &NodegroupList { nodegroups: groups.iter().map(ShortNodegroup::new).collect(), next })

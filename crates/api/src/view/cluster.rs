@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use magnum_domain::{Cluster, ClusterTemplate, Labels, Nodegroup};
+use magnum_domain::{Cluster, Labels, Nodegroup};
+use magnum_store::{ClusterSummary, NodeCounts};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -59,8 +60,13 @@ pub(crate) struct ShortCluster<'a> {
 }
 
 impl<'a> ShortCluster<'a> {
-    /// The view of a row and the node groups that belong to it.
-    pub(crate) fn new(cluster: &'a Cluster, sizes: Sizes, base: &'a BaseUrl, version: Microversion) -> Self {
+    /// The view of what was read for a list.
+    pub(crate) fn of_summary(
+        cluster: &'a ClusterSummary,
+        counts: NodeCounts,
+        base: &'a BaseUrl,
+        version: Microversion,
+    ) -> Self {
         let identifier = Some(cluster.stack_id.as_deref());
         let is_new = version >= CLUSTER_ID;
         Self {
@@ -68,8 +74,33 @@ impl<'a> ShortCluster<'a> {
             name: cluster.name.as_deref(),
             cluster_template_id: &cluster.cluster_template_id,
             keypair: cluster.keypair.as_deref(),
-            node_count: sizes.workers,
-            master_count: sizes.masters,
+            node_count: counts.workers,
+            master_count: counts.masters,
+            docker_volume_size: cluster.docker_volume_size,
+            labels: &cluster.labels,
+            master_flavor_id: cluster.master_flavor_id.as_deref(),
+            flavor_id: cluster.flavor_id.as_deref(),
+            create_timeout: cluster.create_timeout,
+            links: Links { base, place: Place::Cluster(cluster.uuid) },
+            stack_id: identifier.filter(|_| !is_new),
+            cluster_id: identifier.filter(|_| is_new),
+            status: cluster.status.as_str(),
+            health_status: cluster.health_status.as_ref().map(|status| status.as_str()),
+            merge_labels: false,
+        }
+    }
+
+    /// The view of a row and the node groups that belong to it.
+    fn new(cluster: &'a Cluster, counts: NodeCounts, base: &'a BaseUrl, version: Microversion) -> Self {
+        let identifier = Some(cluster.stack_id.as_deref());
+        let is_new = version >= CLUSTER_ID;
+        Self {
+            uuid: cluster.uuid,
+            name: cluster.name.as_deref(),
+            cluster_template_id: &cluster.cluster_template_id,
+            keypair: cluster.keypair.as_deref(),
+            node_count: counts.workers,
+            master_count: counts.masters,
             docker_volume_size: cluster.docker_volume_size,
             labels: &cluster.labels,
             master_flavor_id: cluster.master_flavor_id.as_deref(),
@@ -140,11 +171,11 @@ pub(crate) struct FullCluster<'a> {
 }
 
 impl<'a> FullCluster<'a> {
-    /// The view of a row, its node groups and its template (which may be gone).
+    /// The view of a row, its node groups and the labels of its template (which may be gone).
     pub(crate) fn new(
         cluster: &'a Cluster,
         groups: &[&'a Nodegroup],
-        template: Option<&'a ClusterTemplate>,
+        template_labels: Option<&'a Labels>,
         base: &'a BaseUrl,
         version: Microversion,
     ) -> Self {
@@ -152,10 +183,9 @@ impl<'a> FullCluster<'a> {
             let groups = groups.iter().filter(move |group| group.is_master() == master);
             groups.flat_map(|group| group.node_addresses.iter().map(String::as_str)).collect()
         };
-        let differences =
-            template.map(|template| Differences::new(&cluster.labels, &template.labels)).unwrap_or_default();
+        let differences = template_labels.map(|labels| Differences::new(&cluster.labels, labels)).unwrap_or_default();
         Self {
-            short: ShortCluster::new(cluster, Sizes::of(groups.iter().copied()), base, version),
+            short: ShortCluster::new(cluster, counts(groups.iter().copied()), base, version),
             status_reason: cluster.status_reason.as_deref(),
             health_status_reason: &cluster.health_status_reason,
             discovery_url: cluster.discovery_url.as_deref(),
@@ -190,29 +220,13 @@ impl<'a> FullCluster<'a> {
     }
 }
 
-/// Wanted nodes of a cluster.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    /// Nodes of groups with the role `master`.
-    pub(crate) masters: Count,
-    /// All other nodes.
-    pub(crate) workers: Count,
-}
-
-impl Sizes {
-    /// Adds the groups up.
-    pub(crate) fn of<'a>(groups: impl IntoIterator<Item = &'a Nodegroup>) -> Self {
-        groups.into_iter().fold(Self::default(), |mut sizes, group| {
-            sizes.add(group);
-            sizes
-        })
+/// Adds the groups of a cluster up.
+fn counts<'a>(groups: impl IntoIterator<Item = &'a Nodegroup>) -> NodeCounts {
+    let mut counts = NodeCounts::default();
+    for group in groups {
+        counts.add(&group.role, group.node_count);
     }
-
-    /// Adds one group.
-    pub(crate) fn add(&mut self, group: &Nodegroup) {
-        let count = Count::from(group.node_count);
-        if group.is_master() { self.masters += count } else { self.workers += count }
-    }
+    counts
 }
 
 /// One page of clusters.

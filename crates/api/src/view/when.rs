@@ -1,5 +1,8 @@
 //! Times as Python's `isoformat` prints them: with offset, microseconds only when there are some.
 
+use std::fmt;
+
+use chrono::{Datelike, Timelike};
 use magnum_domain::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -14,11 +17,22 @@ impl When {
     }
 }
 
+/// Written out by hand: chrono reads its format anew for every time it writes.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.0.naive_utc();
+        write!(f, "{:04}-{:02}-{:02}", time.year(), time.month(), time.day())?;
+        write!(f, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())?;
+        match self.0.timestamp_subsec_micros() {
+            0 => f.write_str("+00:00"),
+            micros => write!(f, ".{micros:06}+00:00"),
+        }
+    }
+}
+
 impl Serialize for When {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let whole = self.0.timestamp_subsec_micros() == 0;
-        let format = if whole { "%Y-%m-%dT%H:%M:%S+00:00" } else { "%Y-%m-%dT%H:%M:%S%.6f+00:00" };
-        serializer.collect_str(&self.0.format(format))
+        serializer.collect_str(self)
     }
 }
 

@@ -212,7 +212,7 @@ impl Bench<'_> {
     fn load(&self, account: &Account, case: &Case, server: &Running, rate: Option<f64>) -> Result<Load> {
         let mut command = Command::new(&self.helper);
         command.args(["load", "--method", case.method, "--expect", &case.status.to_string()]);
-        command.args(["--connections", &case.connections.to_string(), "--token", &account.token]);
+        command.args(["--token", &account.token]);
         let names = match case.of {
             Of::Nothing => vec![String::new()],
             Of::Clusters => self.uuids(account, server, "/v1/clusters", "clusters")?,
@@ -227,8 +227,11 @@ impl Bench<'_> {
         // The slowest of a hundred takes some hundreds of requests.
         let seconds = self.options.seconds * if rate.is_some() { 2 } else { 1 };
         command.args(["--seconds", &seconds.to_string()]);
+        // At a fixed rate there have to be enough connections for those that wait.
+        let connections = if rate.is_some() { 32 } else { case.connections };
+        command.args(["--connections", &connections.to_string()]);
         if let Some(rate) = rate {
-            command.args(["--rate", &rate.to_string(), "--connections", "32"]);
+            command.args(["--rate", &rate.to_string()]);
         }
         let text = exec::output(&mut command).with_context(|| format!("{:?}, {}", server.side, case.name))?;
         if case.status == 201 {
