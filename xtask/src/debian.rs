@@ -109,7 +109,7 @@ pub(crate) fn ensure_answered(workspace: &Workspace, packages: &[&[Package]], an
 
     say::step("Debian packages that are missing");
     for package in &missing {
-        say::note(&format!("{:<16} {}", package.name, package.why));
+        say::note(&format!("{:<26} {}", package.name, package.why));
     }
     if exec::find_program("apt-get").is_none() {
         bail!("there is no apt-get on this machine: install what is listed above in your distribution's way");

@@ -281,3 +281,86 @@ fn command(lab: &Lab, unit: &Unit, line: &str, life: Life) -> Result<Command> {
     }
     Ok(command)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+
+    use super::super::state::State;
+    use super::*;
+
+    static FIRST: Row = Row {
+        files: &[("run.sh", "echo {{greeting}}\nexec sleep 600\n"), ("once.sh", "echo once >> {{dir}}/times\n")],
+        prepare: &["sh {{dir}}/once.sh"],
+        command: "sh {{dir}}/run.sh",
+        answers: Answers::Log("ready"),
+        ..Row::other("first")
+    };
+    static SECOND: Row = Row {
+        files: &[("see.sh", "cat {{lab}}/logs/first.log > {{dir}}/seen\n")],
+        prepare: &["sh {{dir}}/see.sh"],
+        ..Row::other("second")
+    };
+    static FAILING: Row =
+        Row { files: &[("fail.sh", "echo why\nexit 3\n")], prepare: &["sh {{dir}}/fail.sh"], ..Row::other("failing") };
+    static DYING: Row = Row { command: "false", answers: Answers::Log("never"), ..Row::other("dying") };
+
+    fn lab() -> Lab {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::create_dir(temporary.path().join("logs")).unwrap();
+        Lab {
+            folder: temporary.path().to_path_buf(),
+            state: State::new(27_000).unwrap(),
+            life: Life::ItsOwn,
+            python: PathBuf::new(),
+            temporary: Some(temporary),
+            lock: None,
+        }
+    }
+
+    fn unit(lab: &mut Lab, row: &'static Row, needs: &[&str]) -> Unit {
+        let values = lab.values().with("greeting", "ready");
+        let unit = lab.unit(row, row.name.to_owned(), values).unwrap();
+        Unit { needs: needs.iter().map(|&name| name.to_owned()).collect(), ..unit }
+    }
+
+    #[test]
+    fn each_waits_for_what_it_needs_and_is_prepared_once() {
+        let mut lab = lab();
+        // In the wrong order, so that it is the need that counts.
+        let units = [unit(&mut lab, &SECOND, &["first"]), unit(&mut lab, &FIRST, &[])];
+        bring_up(&mut lab, &units).unwrap();
+        let read = |name: &str| fs::read_to_string(lab.folder.join(name)).unwrap();
+        assert_eq!((read("second/seen").as_str(), read("first/times").as_str()), ("ready\n", "once\n"));
+
+        let before = *lab.state.processes.get("first").unwrap();
+        bring_up(&mut lab, &units).unwrap();
+        assert_eq!(lab.state.processes.get("first"), Some(&before), "it was started a second time");
+
+        super::super::process::end(&[before]).unwrap();
+        bring_up(&mut lab, &units).unwrap();
+        assert!(lab.state.processes.get("first").unwrap().is_running());
+        assert_eq!(fs::read_to_string(lab.folder.join("first/times")).unwrap(), "once\n");
+
+        let (folder, process) = (lab.folder.clone(), *lab.state.processes.get("first").unwrap());
+        lab.down().unwrap();
+        assert!(!process.is_running() && !folder.exists());
+    }
+
+    #[test]
+    fn a_failure_carries_the_end_of_the_log() {
+        for (row, wanted) in [(&FAILING, "why"), (&DYING, "it ended")] {
+            let mut lab = lab();
+            let units = [unit(&mut lab, row, &[])];
+            let error = format!("{:#}", bring_up(&mut lab, &units).unwrap_err());
+            assert!(error.contains(wanted) && error.contains(row.name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_in_base_64() {
+        let key = fernet_key().unwrap();
+        assert!(key.len() == 44 && key.ends_with("A="), "{key}");
+    }
+}

@@ -12,7 +12,9 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// How long a server has to end after SIGTERM. Its data is thrown away, so there is no reason to wait for long.
-const GRACE: Duration = Duration::from_secs(6);
+const GRACE: Duration = Duration::from_secs(3);
+/// How long the kernel may take to end what was killed.
+const KILLED: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A process that leads a group of its own.
@@ -69,23 +71,19 @@ pub(crate) fn end(processes: &[Process]) -> Result<()> {
     for process in processes.iter().filter(|process| process.is_running()) {
         send(process.pid, Signal::SIGTERM)?;
     }
+    wait(GRACE, || processes.iter().all(|process| !process.is_running()));
+    // A server that has ended in time has ended its own before; others get no more time than they had.
     let left = || processes.iter().flat_map(|process| process.members()).collect::<Vec<_>>();
-    if gone(left) {
-        return Ok(());
-    }
     for pid in left() {
         send(pid, Signal::SIGKILL)?;
     }
-    if gone(left) {
-        return Ok(());
-    }
-    bail!("these processes do not end: {:?}", left())
+    if wait(KILLED, || left().is_empty()) { Ok(()) } else { bail!("these processes do not end: {:?}", left()) }
 }
 
-/// Whether nobody was left before [`GRACE`] was over. Not cut short when we are asked to end: this is how we end.
-fn gone(left: impl Fn() -> Vec<i32>) -> bool {
-    let end = Instant::now() + GRACE;
-    while !left().is_empty() {
+/// Whether it came true before the time was over. Not cut short when we are asked to end: this is how we end.
+fn wait(limit: Duration, done: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !done() {
         if Instant::now() > end {
             return false;
         }

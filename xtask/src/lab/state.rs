@@ -133,3 +133,37 @@ fn made_of() -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn ports_are_free_and_stay() {
+        let mut state = State::new(27_500).unwrap();
+        let port = state.port("one").unwrap();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        state.ports.clear();
+        assert_ne!(state.port("one").unwrap(), port);
+        let port = state.port("one").unwrap();
+        assert_eq!(state.port("one").unwrap(), port);
+        assert_ne!(state.port("other").unwrap(), port);
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(State::read(folder.path()).unwrap().is_none());
+        let mut state = State::new(27_600).unwrap();
+        assert_eq!(state.virtual_host("a").unwrap(), "original-1");
+        state.write(folder.path()).unwrap();
+        let mut read = State::read(folder.path()).unwrap().unwrap();
+        assert!(read.is_current());
+        assert_eq!((&read.ports, &read.password), (&state.ports, &state.password));
+        assert_eq!(
+            (read.virtual_host("b").unwrap(), read.virtual_host("a").unwrap()),
+            ("original-2".into(), "original-1".into())
+        );
+    }
+}
