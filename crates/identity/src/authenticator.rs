@@ -56,7 +56,7 @@ pub enum AuthError {
     /// Headers that name a user came from where they are not believed.
     #[error("identity headers are believed only from this machine, and not through a proxy")]
     NotTrusted,
-    /// The identity back-end can't answer now; the request may be good (503).
-    #[error("the identity service is not available: {0}")]
+    /// The identity back-end can't answer now; the request may be good (503). What it says is for the log.
+    #[error("The identity service is not available. Try again shortly.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

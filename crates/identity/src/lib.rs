@@ -1,13 +1,15 @@
-//! Who is asking: one trait, [`Authenticator`], and the implementations that need nothing but this program.
+//! Who is asking: one trait, [`Authenticator`], and its implementations.
 //!
 //! - [`BuiltIn`]: users, projects, roles and tokens of our own, behind as much of the Keystone v3 API as real clients
 //!   (keystoneauth, openstacksdk, python-openstackclient) use. One file per resource, named as in Keystone.
+//! - [`Keystone`]: a Keystone elsewhere, asked about each token and remembered for a while.
 //! - [`NoAuth`]: headers that are believed, from this machine only (`auth_strategy = noauth`).
 //!
-//! Differences from Keystone that a client can see: there is one domain (`default`), projects do not nest, there are
+//! Differences of the built-in identity from Keystone that a client can see: there is one domain (`default`), projects do not nest, there are
 //! no groups, trusts, federation or access rules; each is refused with a message that says so. The catalogue, the
 //! roles `admin`, `member`, `reader` and `service`, and that `admin` implies `member` implies `reader`, are fixed.
 
+mod access_rule;
 mod application_credential;
 mod auth_request;
 mod auth_scope;
@@ -20,6 +22,7 @@ mod discovery;
 mod domain;
 mod error;
 mod field;
+mod keystone;
 mod list;
 mod lockout;
 mod login;
@@ -37,5 +40,6 @@ pub use authenticator::{AuthError, Authenticator, IncomingRequest};
 pub use bootstrap::{Bootstrap, Bootstrapped};
 pub use built_in::{BuiltIn, IdentityError, Options};
 pub use catalogue::{Catalogue, CatalogueService};
+pub use keystone::{Keystone, KeystoneOptions};
 pub use no_auth::NoAuth;
 pub use password::PasswordCost;

@@ -46,7 +46,7 @@ fn levels(debug: bool) -> EnvFilter {
 
 /// Statements of the database layer are worth a line only when somebody looks for them.
 fn default_levels(debug: bool) -> String {
-    let ours = ["", "_api", "_certs", "_coe", "_conductor", "_drivers", "_identity", "_policy", "_store"];
+    let ours = ["", "_api", "_certs", "_coe", "_conductor", "_drivers", "_identity", "_openstack", "_policy", "_store"];
     let level = if debug { "debug" } else { "info" };
     let ours = ours.map(|name| format!("magnum{name}={level}")).join(",");
     format!("info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,{ours}")

@@ -8,6 +8,7 @@
 //! - `logging.rs`: logs
 
 mod cli;
+mod cloud;
 mod listener;
 mod logging;
 mod serve;

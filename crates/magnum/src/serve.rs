@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::{ConfigFiles, Serve};
+use crate::cloud::Cloud;
 use crate::state_dir::{StateDir, base_url};
 use crate::{listener, logging, wiring};
 
@@ -64,8 +65,12 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         let bind = listener.local_addr()?;
         let tls = acceptor(settings, options, &state, bind, parts)?;
         let url = settings.identity.public_url.clone().unwrap_or_else(|| base_url(bind, tls.is_some()));
-        let identity = wiring::identity(settings, &shared.store, &state, bind, &url).await?;
-        let mut router = wiring::api(settings, &shared, identity.authenticator, tls.is_some(), bind)?;
+        let cloud = Cloud::configured(settings)?;
+        let identity = wiring::identity(settings, &shared.store, &state, cloud.as_ref(), bind, &url).await?;
+        let mut router = wiring::api(settings, &shared, identity.authenticator, cloud.as_ref(), tls.is_some(), bind)?;
+        if let Some(cloud) = cloud {
+            tasks.spawn(cloud.log_in(shutdown.clone()));
+        }
         if let Some(routes) = identity.routes {
             router = routes.fallback_service(router);
         }

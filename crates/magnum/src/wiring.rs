@@ -14,6 +14,7 @@ use magnum_api::{
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
 use magnum_config::{CorsSettings, IdentityBackend, Settings, Sources};
+use magnum_domain::catalogue;
 use magnum_domain::driver::{Driver, Drivers};
 use magnum_drivers::local::{LocalDriver, LocalOptions};
 use magnum_identity::{Authenticator, Bootstrap, BuiltIn, Catalogue, NoAuth, Options as IdentityOptions};
@@ -23,6 +24,7 @@ use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret;
 
 use crate::cli::{self, ConfigFiles};
+use crate::cloud::Cloud;
 use crate::state_dir::StateDir;
 
 /// Reads the configuration. The command line outweighs files.
@@ -151,6 +153,7 @@ pub(crate) async fn identity(
     settings: &Settings,
     store: &Store,
     state: &StateDir,
+    cloud: Option<&Cloud>,
     bind: SocketAddr,
     url: &str,
 ) -> anyhow::Result<Identity> {
@@ -159,10 +162,10 @@ pub(crate) async fn identity(
             bail!("auth_strategy = noauth believes every caller: it is for loopback addresses only, not for {bind}")
         }
         IdentityBackend::NoAuth => Ok(Identity { authenticator: Arc::new(NoAuth), routes: None, built_in: false }),
-        IdentityBackend::Keystone => bail!(
-            "the configuration names a Keystone, which this release can't ask yet: \
-             set [identity] backend = builtin, or auth_strategy = noauth behind a proxy that authenticates"
-        ),
+        IdentityBackend::Keystone => {
+            let cloud = cloud.context("a Keystone is wanted, but there is no cloud")?;
+            Ok(Identity { authenticator: cloud.authenticator(settings)?, routes: None, built_in: false })
+        }
         IdentityBackend::Builtin => {
             let catalogue = Catalogue::of_this_process(&settings.identity.region, url);
             let options =
@@ -202,15 +205,16 @@ pub(crate) fn api(
     settings: &Settings,
     shared: &Shared,
     authenticator: Arc<dyn Authenticator>,
+    cloud: Option<&Cloud>,
     tls: bool,
     bind: SocketAddr,
 ) -> anyhow::Result<Router> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let mut catalogue = LocalCatalogue::built_in().map_err(anyhow::Error::msg)?;
-    if settings.identity.backend == IdentityBackend::Builtin {
-        catalogue = catalogue.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
-    }
+    let catalogue = match cloud {
+        Some(cloud) => cloud.catalogue(settings)?,
+        None => local_catalogue(settings, shared)?,
+    };
     let default_boot_volume_size = settings.get::<i64>("cinder", "default_boot_volume_size")?;
     Ok(magnum_api::router(ApiState {
         store: shared.store.clone(),
@@ -218,11 +222,20 @@ pub(crate) fn api(
         authenticator,
         vault: shared.vault.clone(),
         planner: Arc::new(DriverPlanner::new(shared.drivers.clone())),
-        catalogue: Arc::new(catalogue),
+        catalogue,
         metrics,
         registry: Arc::new(registry),
         options: ApiOptions { default_boot_volume_size, ..api_options(settings, tls, bind) },
     }))
+}
+
+/// What this machine has, where there is no cloud.
+fn local_catalogue(settings: &Settings, shared: &Shared) -> anyhow::Result<Arc<dyn catalogue::Catalogue>> {
+    let mut catalogue = LocalCatalogue::built_in().map_err(anyhow::Error::msg)?;
+    if settings.identity.backend == IdentityBackend::Builtin {
+        catalogue = catalogue.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
+    }
+    Ok(Arc::new(catalogue))
 }
 
 /// The projects of the built-in identity.

@@ -1,0 +1,137 @@
+//! A cloud as the catalogue that names in templates and clusters are looked up in.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use magnum_domain::Caller;
+use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image, Thing};
+
+use crate::client::{Asker, ServiceClient};
+use crate::network::Kind;
+use crate::{Error, Service, ServiceOptions, Session, Transport, compute, image, network};
+
+/// Glance, Nova, Neutron and Keystone, asked with the caller's own token.
+#[derive(Debug)]
+pub struct CloudCatalogue {
+    keystone: Arc<Session>,
+    glance: ServiceClient,
+    nova: ServiceClient,
+    neutron: ServiceClient,
+}
+
+impl CloudCatalogue {
+    /// A cloud. `keystone` says where its Keystone is; each service has its own connections and options.
+    #[must_use]
+    pub fn new(
+        keystone: Arc<Session>,
+        glance: (Transport, ServiceOptions),
+        nova: (Transport, ServiceOptions),
+        neutron: (Transport, ServiceOptions),
+    ) -> Self {
+        let client = |service, (transport, options)| ServiceClient::new(service, transport, options);
+        Self {
+            keystone,
+            glance: client(Service::Image, glance),
+            nova: client(Service::Compute, nova),
+            neutron: client(Service::Network, neutron),
+        }
+    }
+
+    async fn network(&self, caller: &Caller, kind: Kind, thing: Thing, name: &str) -> Result<(), CatalogueError> {
+        let asker = asker(caller, Service::Network)?;
+        match network::count(&self.neutron, asker, kind, name).await {
+            Ok(1) => Ok(()),
+            Ok(0) => Err(CatalogueError::NotFound { thing, name: name.to_owned() }),
+            Ok(_) => Err(CatalogueError::Ambiguous { thing, name: name.to_owned() }),
+            Err(error) => Err(in_words(Service::Network, &error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Catalogue for CloudCatalogue {
+    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, CatalogueError> {
+        let asker = asker(caller, Service::Image)?;
+        let mut found = match image::images(&self.glance, asker, name).await {
+            Ok(found) => found.into_iter(),
+            Err(error) if error.status() == Some(403) => return Err(CatalogueError::Forbidden(name.to_owned())),
+            Err(error) => return Err(in_words(Service::Image, &error)),
+        };
+        let (thing, name) = (Thing::Image, name.to_owned());
+        match (found.next(), found.next()) {
+            (Some(image), None) => Ok(image),
+            (None, _) => Err(CatalogueError::NotFound { thing, name }),
+            (Some(_), Some(_)) => Err(CatalogueError::Ambiguous { thing, name }),
+        }
+    }
+
+    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, CatalogueError> {
+        let asker = asker(caller, Service::Compute)?;
+        let found = compute::flavor(&self.nova, asker, name).await;
+        let found = found.map_err(|error| in_words(Service::Compute, &error))?;
+        found.ok_or_else(|| CatalogueError::NotFound { thing: Thing::Flavor, name: name.to_owned() })
+    }
+
+    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+        self.network(caller, Kind::ExternalNetwork, Thing::ExternalNetwork, name).await
+    }
+
+    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+        self.network(caller, Kind::Network, Thing::FixedNetwork, name).await
+    }
+
+    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+        self.network(caller, Kind::Subnet, Thing::FixedSubnet, name).await
+    }
+
+    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+        let asker = asker(caller, Service::Compute)?;
+        match compute::has_keypair(&self.nova, asker, name).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CatalogueError::NotFound { thing: Thing::Keypair, name: name.to_owned() }),
+            Err(error) => Err(in_words(Service::Compute, &error)),
+        }
+    }
+
+    async fn project(&self, caller: &Caller, id: &str) -> Result<(), CatalogueError> {
+        let asker = asker(caller, Service::Identity)?;
+        match self.keystone.project_exists(asker, id).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CatalogueError::NotFound { thing: Thing::Project, name: id.to_owned() }),
+            Err(error) => Err(in_words(Service::Identity, &error)),
+        }
+    }
+}
+
+fn asker(caller: &Caller, service: Service) -> Result<Asker<'_>, CatalogueError> {
+    Asker::of(caller, service).map_err(|error| in_words(service, &error))
+}
+
+/// What a tenant is told of a failure: upstream's words, then what they can do. All of it is in the log.
+fn in_words(service: Service, error: &Error) -> CatalogueError {
+    tracing::warn!(service = service.client(), %error, cause = cause(error), "a lookup failed");
+    let refused = |reason: String| {
+        let client = service.client();
+        CatalogueError::Refused(format!("{client} connection failed. unexpected client error occurred: {reason}"))
+    };
+    match error {
+        Error::NoEndpoint { .. } | Error::NoToken(_) => refused(error.to_string()),
+        Error::Status { status: 401, .. } => {
+            refused(format!("the {service} does not accept the token of the request. Ask for a new one."))
+        }
+        // What the request said is at fault, or who sent it.
+        Error::Status { status: 400 | 403 | 404 | 409, message, .. } => refused(message.clone()),
+        _ => CatalogueError::Unavailable(format!(
+            "The {service} could not be asked. Try again shortly; if it stays so, tell the operator the id of the request."
+        )),
+    }
+}
+
+fn cause(error: &Error) -> Option<String> {
+    let mut last = error.source()?;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    Some(last.to_string())
+}

@@ -1,0 +1,34 @@
+//! What is asked of OpenStack's services, and the only place that knows how they are spoken to.
+//!
+//! - `login.rs`: the service's own credentials, as `[keystone_auth]` and `[keystone_authtoken]` give them
+//! - `transport.rs`: time-outs, limits, TLS, what is tried again, request ids; `error.rs`: what can go wrong
+//! - `session.rs`: a token of our own, renewed in time and once at a time
+//! - `catalog.rs`: which address of a service is used; `client.rs`: one service, asked in a caller's name
+//! - `identity.rs`, `image.rs`, `compute.rs`, `network.rs`: the services
+//! - `cloud.rs`: all of them as the [`Catalogue`](magnum_domain::catalogue::Catalogue) of a cloud
+//!
+//! Callers are acted for with their own token and catalog, so that a lookup finds what they may see, and nothing else.
+
+mod catalog;
+mod client;
+mod cloud;
+mod compute;
+mod error;
+mod identity;
+mod image;
+mod login;
+mod network;
+mod service;
+mod session;
+mod token;
+mod transport;
+
+pub use catalog::Interface;
+pub use client::{Asker, ServiceClient, ServiceOptions};
+pub use cloud::CloudCatalogue;
+pub use error::Error;
+pub use login::{ApplicationCredential, Domain, Login, Method, Scope, Who};
+pub use service::Service;
+pub use session::{Session, SessionOptions};
+pub use token::{AccessRule, ValidToken};
+pub use transport::{TlsOptions, Transport, TransportOptions};
