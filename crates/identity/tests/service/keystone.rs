@@ -50,7 +50,7 @@ async fn a_caller_is_the_same_as_for_the_one_who_gave_the_token_out() {
         assert_eq!(here.credential.as_ref().is_some_and(|known| !known.endpoints().is_empty()), scoped, "{whose}");
         assert_eq!(Caller { credential: None, ..here }, there, "{whose}");
     }
-    assert_eq!(keystone.challenge(), Some(format!("Keystone uri=\"{}/identity\"", remote.base)));
+    assert_eq!(keystone.challenge(), Some(format!("Keystone uri=\"{}/identity/v3\"", remote.base)));
 }
 
 #[tokio::test]
