@@ -34,7 +34,8 @@ impl Range {
         let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         let weight = weight.map_or(Some(1.0), |text| text.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)));
         let quality = (weight.unwrap_or(1.0) * 1000.0) as u16;
-        (!kind.is_empty()).then_some(Self { kind, quality })
+        // What is no media type says nothing.
+        kind.contains('/').then_some(Self { kind, quality })
     }
 
     fn holds(&self, offer: &str) -> bool {
@@ -74,6 +75,8 @@ mod tests {
             ("*/*, text/plain;q=0", Some("text/html")),
             ("application/*", Some("application/json")),
             ("application/xml", None),
+            ("nonsense", Some("text/plain")),
+            ("nonsense, text/html", Some("text/html")),
             ("application/json;q=0", None),
             ("application/json;q=0.000", None),
             ("application/json;q=much", Some("application/json")),

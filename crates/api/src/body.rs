@@ -35,7 +35,9 @@ impl FromRequest<Arc<ApiState>> for Json {
     async fn from_request(request: Request, state: &Arc<ApiState>) -> Result<Self> {
         let limit = state.options.body_limit;
         let mimetype = request.headers().get(header::CONTENT_TYPE).cloned();
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error {
+        let longest = state.options.rates.body_timeout;
+        let bytes = tokio::time::timeout(longest, Bytes::from_request(request, state)).await;
+        let bytes = bytes.map_err(|_| ApiError::TooSlow { limit: longest })?.map_err(|error| match error {
             BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::TooLarge { limit },
             _ => ApiError::invalid("The request body ended before its end. Send all of it."),
         })?;

@@ -2,6 +2,8 @@
 //!
 //! Everything else in this crate returns an [`ApiError`]; nothing else chooses a status for a failure.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use magnum_domain::catalogue::{CatalogueError, Thing};
@@ -51,6 +53,20 @@ pub enum ApiError {
     /// More than is allowed at the same time (429).
     #[error("{0}")]
     TooMany(String),
+    /// More than is allowed in a time (429).
+    #[error("{what}. Try again in {} s.", seconds(*wait))]
+    TooFast {
+        /// In words, without a full stop.
+        what: &'static str,
+        /// When there is room again.
+        wait: Duration,
+    },
+    /// The body did not come in time (408).
+    #[error("The request body has not come within {} s. Send it without a pause.", limit.as_secs())]
+    TooSlow {
+        /// Longest time.
+        limit: Duration,
+    },
     /// No such path, method or representation: the reason phrase says all there is to say.
     #[error("")]
     Routing(StatusCode),
@@ -117,7 +133,8 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Routing(status) => *status,
             Self::Version(_) | Self::NotAtVersion { .. } => StatusCode::NOT_ACCEPTABLE,
             Self::Authentication { error: AuthError::Unavailable(_), .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -145,6 +162,11 @@ impl ApiError {
             other => other.to_string(),
         }
     }
+}
+
+/// Whole seconds, at least one.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs_f64().ceil().max(1.0) as u64
 }
 
 /// What the caller is told of a failure that is ours.
@@ -347,6 +369,13 @@ impl IntoResponse for ApiError {
             }
             Self::TooMany(_) | Self::Store(StoreError::Unavailable(_)) => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooFast { wait, .. } => {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds(*wait).into());
+            }
+            // What comes of the body yet is not to be taken for the next request.
+            Self::TooSlow { .. } => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }

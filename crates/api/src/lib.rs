@@ -2,12 +2,13 @@
 //!
 //! The way of a request through the folders:
 //!
-//! - `middleware/`: request id, access log, metrics, CORS, limits, authentication, microversion, in that order
+//! - `middleware/`: CORS, request id, access log, metrics, limits, authentication, microversion, rates, in that order
 //! - `resources/`: one file per resource; reads `query.rs` and `body.rs`, asks the policy, calls the store once
 //! - `field/`: what a body may hold, as tables; `patch.rs`: JSON Patch in upstream's dialect
 //! - `rules/`: what must hold between fields, and what names must be found in the cloud (on one machine: `local_catalogue.rs`)
 //! - `planner.rs`, `dry_run.rs`: what drivers are asked before anything is accepted
 //! - `view/`: rows as JSON; `page.rs`, `link.rs`: lists and links; `stream.rs`: server-sent events
+//! - `throttle.rs`: what one caller may ask for in a time
 //! - `warning.rs`: what is accepted and yet deserves a word
 //! - `error.rs`: every failure's status and document
 //!
@@ -37,6 +38,7 @@ mod resources;
 mod router;
 mod rules;
 mod stream;
+mod throttle;
 mod view;
 mod warning;
 
@@ -55,7 +57,7 @@ pub use local_catalogue::{LocalCatalogue, Projects};
 pub use metrics::Metrics;
 pub use microversion::{MAXIMUM, MINIMUM, Microversion};
 pub use openapi::document as openapi_document;
-pub use options::{ApiOptions, CorsRule, HealthOptions, NetworkDrivers};
+pub use options::{ApiOptions, CorsRule, HealthOptions, NetworkDrivers, RateOptions};
 pub use planner::{DriverPlanner, Planner};
 pub use router::router;
 

@@ -24,6 +24,12 @@ pub(crate) struct RequestLabels {
     pub(crate) status: u16,
 }
 
+/// What a request was refused for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LimitLabels {
+    pub(crate) what: &'static str,
+}
+
 /// The API's metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -31,6 +37,7 @@ pub struct Metrics {
     pub(crate) seconds: Family<RouteLabels, Histogram>,
     pub(crate) in_flight: Gauge,
     pub(crate) streams: Gauge,
+    pub(crate) limited: Family<LimitLabels, Counter>,
 }
 
 impl Metrics {
@@ -41,12 +48,14 @@ impl Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
             streams: Gauge::default(),
+            limited: Family::default(),
         };
         let api = registry.sub_registry_with_prefix("magnum_api");
         api.register("requests", "Requests served", metrics.requests.clone());
         api.register("request_seconds", "Time to the head of the answer", metrics.seconds.clone());
         api.register("requests_in_flight", "Requests being served", metrics.in_flight.clone());
         api.register("event_streams", "Event streams held open", metrics.streams.clone());
+        api.register("limited", "Requests refused because there were too many", metrics.limited.clone());
         metrics
     }
 }

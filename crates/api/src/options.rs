@@ -1,6 +1,7 @@
 //! Settings of the API.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct ApiOptions {
     pub streams_per_project: usize,
     /// What `/healthcheck` looks at, and tells.
     pub health: HealthOptions,
+    /// What one caller may ask for in a time.
+    pub rates: RateOptions,
     /// How long a cluster may take to come up when the request does not say (`create_timeout` null or 0). Default 60 min.
     pub create_timeout: Duration,
 }
@@ -116,6 +119,36 @@ impl Default for HealthOptions {
     }
 }
 
+/// What one caller may ask for in a time, and how much costly work is done at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateOptions {
+    /// `[limits] requests_per_second`: of one project, on average. Default none: any number.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// `[limits] request_burst`: of one project at once, before the average counts. Default 40,000.
+    pub request_burst: NonZeroU32,
+    /// `[limits] failed_authentications_per_minute`: from one address. Default none: any number.
+    pub failures_per_minute: Option<NonZeroU32>,
+    /// `[limits] concurrent_signatures`: certificates that are signed at the same time. Default 16.
+    pub signatures_at_once: usize,
+    /// Longest wait for a turn at what is limited at once, 10 s at most. Default 10 s.
+    pub longest_wait: Duration,
+    /// `[limits] body_timeout`: how long the body of a request may take to come. Default 60 s.
+    pub body_timeout: Duration,
+}
+
+impl Default for RateOptions {
+    fn default() -> Self {
+        Self {
+            requests_per_second: None,
+            request_burst: NonZeroU32::MIN.saturating_add(39_999),
+            failures_per_minute: None,
+            signatures_at_once: 16,
+            longest_wait: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 impl Default for ApiOptions {
     fn default() -> Self {
         Self {
@@ -133,6 +166,7 @@ impl Default for ApiOptions {
             signing: SigningRules::default(),
             streams_per_project: 32,
             health: HealthOptions::default(),
+            rates: RateOptions::default(),
             create_timeout: Duration::from_secs(60 * 60),
         }
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::MethodRouter;
+use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -16,28 +16,32 @@ use utoipa_axum::routes;
 use crate::ApiState;
 use crate::error::{ApiError, Result};
 use crate::middleware::{
-    access_log, authentication, cors, limits, metrics, microversion, normalize, panic, request_id,
+    access_log, authentication, cors, limits, metrics, microversion, normalize, panic, rate, request_id,
 };
 use crate::openapi::Head;
 use crate::resources::{
     certificate, cluster, cluster_action, cluster_create, cluster_template, cluster_update, credential, event,
     federation, health, mservice, node, nodegroup, nodegroup_write, operation, quota, root, stats,
 };
+use crate::throttle::Throttle;
 
 /// The API as a service. Paths that are not its own are read as if `/v1` stood before them, so whoever mounts other
 /// things beside it nests those and takes this as the fallback.
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
     let (documented, _) = documented().split_for_parts();
+    let throttle = Arc::new(Throttle::new(&state.options.rates, state.metrics.clone()));
     let layers = ServiceBuilder::new()
+        .layer(Extension(Arc::clone(&throttle)))
+        .layer(from_fn_with_state(Arc::clone(&state), cors::layer))
         .layer(from_fn(request_id::layer))
         .layer(from_fn(access_log::layer))
         .layer(from_fn_with_state(Arc::clone(&state), metrics::layer))
-        .layer(from_fn_with_state(Arc::clone(&state), cors::layer))
         .layer(CatchPanicLayer::custom(panic::answer))
         .layer(from_fn_with_state(Arc::clone(&state), limits::layer))
         .layer(from_fn_with_state(Arc::clone(&state), authentication::layer))
-        .layer(from_fn(microversion::layer));
+        .layer(from_fn(microversion::layer))
+        .layer(from_fn_with_state(throttle, rate::layer));
     let routes = with_oddities(documented)
         .fallback(|| async { ApiError::Routing(StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED) })

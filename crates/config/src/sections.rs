@@ -2,6 +2,7 @@
 //! said; what it does and its default are in `data/options.yaml`.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -277,9 +278,15 @@ pub struct LimitSettings {
     /// `[oslo_middleware] max_request_body_size`, in bytes.
     pub max_request_body_size: usize,
     /// Requests of a project in a second; nothing for any number.
-    pub requests_per_second: Option<u32>,
+    pub requests_per_second: Option<NonZeroU32>,
     /// Requests of a project at once.
-    pub request_burst: u32,
+    pub request_burst: NonZeroU32,
+    /// Failed authentications from one address in a minute; nothing for any number.
+    pub failed_authentications_per_minute: Option<NonZeroU32>,
+    /// Certificates that are signed at the same time.
+    pub concurrent_signatures: usize,
+    /// How long the body of a request may take to come.
+    pub body_timeout: Duration,
     /// Password authentications from one address in a minute.
     pub login_attempts_per_minute: u32,
     /// Event streams at the same time.
@@ -290,11 +297,15 @@ pub struct LimitSettings {
 
 impl LimitSettings {
     pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
-        let rate: u32 = values.get("limits", "requests_per_second")?;
         Ok(Self {
             max_request_body_size: values.get("oslo_middleware", "max_request_body_size")?,
-            requests_per_second: Some(rate).filter(|rate| *rate > 0),
-            request_burst: values.get("limits", "request_burst")?,
+            requests_per_second: NonZeroU32::new(values.get("limits", "requests_per_second")?),
+            request_burst: NonZeroU32::new(values.get("limits", "request_burst")?).unwrap_or(NonZeroU32::MIN),
+            failed_authentications_per_minute: NonZeroU32::new(
+                values.get("limits", "failed_authentications_per_minute")?,
+            ),
+            concurrent_signatures: values.get("limits", "concurrent_signatures")?,
+            body_timeout: values.get("limits", "body_timeout")?,
             login_attempts_per_minute: values.get("limits", "login_attempts_per_minute")?,
             event_streams: values.get("limits", "event_streams")?,
             trust_proxy_headers: values.get("oslo_middleware", "enable_proxy_headers_parsing")?,

@@ -45,7 +45,8 @@ fn the_defaults_are_upstreams_and_ours() {
     assert_eq!(settings.policy.default_rule.as_deref(), Some("default"));
     assert_eq!(settings.policy.file, None, "there is nowhere to look for it");
     assert_eq!(settings.limits.max_request_body_size, 114_688);
-    assert_eq!(settings.limits.requests_per_second, None);
+    assert_eq!(settings.limits.requests_per_second.map(u32::from), Some(20_000));
+    assert_eq!(Settings::parse("[limits]\nrequests_per_second = 0\n").unwrap().limits.requests_per_second, None);
     assert!(settings.cors.is_empty());
     assert_eq!(settings.service.host, None);
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::Router;
 use magnum_api::{
     ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers,
-    Projects,
+    Projects, RateOptions,
 };
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
@@ -301,6 +301,14 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
             allowed_key_usage: x509.allowed_key_usage.clone(),
         },
         streams_per_project: settings.limits.event_streams,
+        rates: RateOptions {
+            requests_per_second: settings.limits.requests_per_second,
+            request_burst: settings.limits.request_burst,
+            failures_per_minute: settings.limits.failed_authentications_per_minute,
+            signatures_at_once: settings.limits.concurrent_signatures,
+            body_timeout: settings.limits.body_timeout,
+            ..RateOptions::default()
+        },
         create_timeout: settings.cluster.create_timeout,
         ..ApiOptions::default()
     }

@@ -44,7 +44,8 @@ fn body(spec: &BodySpec) -> RefOr<Schema> {
     let mut object = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
     for field in spec.fields.iter().filter(|field| field.access != Access::ReadOnly) {
         object = object.property(field.name, property(field));
-        if field.access == Access::Mandatory {
+        // The engine is asked for by a rule, not by the table.
+        if field.access == Access::Mandatory || field.name == "coe" {
             object = object.required(field.name);
         }
     }

@@ -50,7 +50,8 @@ pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
     fields: &[
         field("uuid", Kind::Uuid, "Identity; made up when it is not given."),
         field("name", TEXT, "Name, not unique; made up when it is not given."),
-        field("coe", Kind::Word(COES), "Container orchestration engine.").mandatory(),
+        // Missed by its own rule, which has words of its own for it.
+        field("coe", Kind::Word(COES), "Container orchestration engine."),
         field("image_id", TEXT, "Name or id of the image of the nodes.").mandatory(),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
@@ -224,6 +225,9 @@ pub(crate) const QUOTA: BodySpec = BodySpec {
         fixed("updated_at"),
     ],
 };
+
+/// `PATCH /v1/quotas`, which upstream's messages call otherwise.
+pub(crate) const QUOTA_PATCH: BodySpec = BodySpec { argument: "quotapatch", ..QUOTA };
 
 /// `POST /v1/federations`.
 pub(crate) const FEDERATION: BodySpec = BodySpec {

@@ -3,25 +3,34 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use magnum_identity::IncomingRequest;
+use magnum_identity::{AuthError, IncomingRequest};
 
 use super::request_id;
 use crate::ApiState;
 use crate::error::{ApiError, Result};
+use crate::throttle::{self, Throttle};
 
 /// What anybody may read. The suffix is upstream's.
 const PUBLIC: [&str; 6] = ["/", "/v1", "/v1.json", "/healthcheck", "/metrics", "/openapi.json"];
 
-pub(crate) async fn layer(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Result<Response> {
+pub(crate) async fn layer(
+    State(state): State<Arc<ApiState>>,
+    Extension(throttle): Extension<Arc<Throttle>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
     if PUBLIC.contains(&request.uri().path()) {
         return Ok(next.run(request).await);
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let request_id = request_id::for_others(&request);
+    let address = peer.map(|peer| peer.ip());
+    let address = throttle::peer(request.headers(), address, state.options.links.proxy_headers);
     let incoming = IncomingRequest {
         headers: request.headers(),
         peer,
@@ -29,11 +38,18 @@ pub(crate) async fn layer(State(state): State<Arc<ApiState>>, mut request: Reque
         path: request.uri().path(),
         request_id: request_id.as_deref(),
     };
-    let mut caller = state
-        .authenticator
-        .authenticate(incoming)
-        .await
-        .map_err(|error| ApiError::Authentication { error, challenge: state.authenticator.challenge() })?;
+    let turn = throttle.turn(address).await?;
+    let outcome = state.authenticator.authenticate(incoming).await;
+    drop(turn);
+    let mut caller = match outcome {
+        Ok(caller) => caller,
+        Err(error) => {
+            if !matches!(error, AuthError::Unavailable(_)) {
+                throttle.failed(address)?;
+            }
+            return Err(ApiError::Authentication { error, challenge: state.authenticator.challenge() });
+        }
+    };
     caller.is_admin = state.policy.is_admin(&caller);
     caller.request_id = request_id;
     let span = tracing::Span::current();

@@ -8,6 +8,7 @@ pub(crate) mod metrics;
 pub(crate) mod microversion;
 pub(crate) mod normalize;
 pub(crate) mod panic;
+pub(crate) mod rate;
 pub(crate) mod request_id;
 
 use axum::extract::{MatchedPath, Request};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -19,6 +20,7 @@ use crate::error::{ApiError, Result};
 use crate::field::schema::CertificateBody;
 use crate::field::{self, table};
 use crate::query::Query;
+use crate::throttle::Throttle;
 use crate::view::certificate::CertificateView;
 use crate::view::links::{Links, Place};
 use crate::view::{Accepted, answer};
@@ -68,7 +70,13 @@ async fn authority(api: &ApiState, context: &Context, ident: &str, kind: Option<
 /// Has a certificate signed by a cluster's authority.
 #[utoipa::path(post, path = "/v1/certificates", tag = "certificates", request_body = CertificateBody,
     responses((status = 201, body = CertificateView)))]
-pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
+pub(crate) async fn create(
+    State(api): Api,
+    Extension(throttle): Extension<Arc<Throttle>>,
+    context: Context,
+    query: Query,
+    body: Json,
+) -> Result<Response> {
     query.only(&[])?;
     let body = field::read(&table::CERTIFICATE, &body.required(table::CERTIFICATE.argument)?)?;
     let ident = body.text("cluster_uuid").unwrap_or_default();
@@ -79,9 +87,11 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     let authority = api.vault.authority(&cluster, Authority::from_word(kind.as_deref())).await.map_err(unavailable)?;
     let (request, rules) = (Arc::clone(&csr), api.options.signing.clone());
     // RSA takes milliseconds, and clients choose the size of their keys.
+    let turn = throttle.signature().await?;
     let signed = tokio::task::spawn_blocking(move || sign_csr(&authority, &request, &rules))
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))?;
+    drop(turn);
     let pem = signed.map_err(unavailable)?;
     let view = CertificateView {
         cluster_uuid: cluster.uuid,

@@ -111,7 +111,10 @@ async fn template(api: &ApiState, context: &Context, ident: &str) -> Result<Clus
 async fn quota(api: &ApiState, project_id: &str) -> Result<i32> {
     match api.store.get_quota(project_id, CLUSTER).await {
         Ok(quota) => Ok(quota.hard_limit),
-        Err(StoreError::NotFound { .. }) => Ok(api.options.max_clusters_per_project),
+        // Below zero: any number.
+        Err(StoreError::NotFound { .. }) => {
+            Ok(Some(api.options.max_clusters_per_project).filter(|limit| *limit >= 0).unwrap_or(i32::MAX))
+        }
         Err(error) => Err(error.into()),
     }
 }

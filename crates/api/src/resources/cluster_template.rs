@@ -110,6 +110,10 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     query.only(&[])?;
     let spec = &table::CLUSTER_TEMPLATE;
     let body = field::read(spec, &body.required(spec.argument)?)?;
+    if body.text("coe").is_none() {
+        let coe = if body.has("coe") { "None" } else { "Unset" };
+        return Err(ApiError::invalid(format!("Requested COE type {coe} is not supported.")));
+    }
     if body.has("server_type") && body.text("server_type").is_none() {
         return Err(ApiError::invalid("Server type None is not supported, expecting a vm/bm/unspecified server type."));
     }

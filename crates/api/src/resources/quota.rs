@@ -12,7 +12,7 @@ use crate::body::Json;
 use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::field::schema::QuotaBody;
-use crate::field::{self, Body, table};
+use crate::field::{self, Body, BodySpec, table};
 use crate::page::{self, Marker};
 use crate::query::Query;
 use crate::view::answer;
@@ -65,7 +65,7 @@ pub(crate) async fn show(
     responses((status = 201, body = QuotaView)))]
 pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = read(body)?;
+    let body = read(&table::QUOTA, body)?;
     context.may("quota:create")?;
     let project = project_of(&body)?;
     api.catalogue.project(&context.caller, &project).await?;
@@ -91,7 +91,7 @@ pub(crate) async fn update(
     body: Json,
 ) -> Result<Response> {
     query.only(&[])?;
-    let body = read(body)?;
+    let body = read(&table::QUOTA_PATCH, body)?;
     context.may("quota:update")?;
     change(&api, &project, &resource, &body).await
 }
@@ -101,7 +101,7 @@ pub(crate) async fn update(
     responses((status = 202, body = QuotaView)))]
 pub(crate) async fn update_named(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = read(body)?;
+    let body = read(&table::QUOTA_PATCH, body)?;
     context.may("quota:update")?;
     let (project, resource) = (project_of(&body)?, resource_of(&body));
     change(&api, &project, &resource, &body).await
@@ -134,7 +134,7 @@ pub(crate) async fn delete(
 #[utoipa::path(delete, path = "/v1/quotas", tag = "quotas", request_body = QuotaBody, responses((status = 204)))]
 pub(crate) async fn delete_named(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = read(body)?;
+    let body = read(&table::QUOTA, body)?;
     context.may("quota:delete")?;
     let (project, resource) = (project_of(&body)?, resource_of(&body));
     remove(&api, &project, &resource).await
@@ -147,8 +147,8 @@ async fn remove(api: &ApiState, project: &str, resource: &str) -> Result<Respons
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn read(body: Json) -> Result<Body> {
-    field::read(&table::QUOTA, &body.required(table::QUOTA.argument)?)
+fn read(spec: &BodySpec, body: Json) -> Result<Body> {
+    field::read(spec, &body.required(spec.argument)?)
 }
 
 fn project_of(body: &Body) -> Result<String> {

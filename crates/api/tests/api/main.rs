@@ -16,6 +16,7 @@ mod operations;
 mod others;
 mod paging;
 mod policy;
+mod rates;
 mod support;
 mod templates;
 mod validation;
