@@ -163,20 +163,7 @@ impl Lab {
 
     /// What the words of a template stand for in this lab.
     pub(crate) fn values(&self) -> Values {
-        let port = |name: &str| self.state.ports.get(name).copied().unwrap_or_default();
-        let mut values = Values::default()
-            .with("lab", self.folder.to_string_lossy())
-            .with("python", self.python.to_string_lossy())
-            .with("password", &*self.state.password)
-            .with("keystone", format!("http://127.0.0.1:{}/v3", port("keystone")))
-            .with("database", format!("mysql+pymysql://lab:{{{{password}}}}@127.0.0.1:{}", port("mariadb")))
-            .with("messages", format!("rabbit://lab:{{{{password}}}}@127.0.0.1:{}/", port("rabbitmq")))
-            .with("external", format!("lab{}", port("keystone")))
-            .with("account", include_str!("data/account.conf"));
-        for (name, port) in &self.state.ports {
-            values = values.with(&format!("port.{name}"), port.to_string());
-        }
-        values
+        values(&self.folder, &self.state).with("python", self.python.to_string_lossy())
     }
 
     /// Makes an empty database of this name on the lab's MariaDB; one that is there is dropped.
@@ -351,6 +338,22 @@ impl Drop for Lab {
     }
 }
 
+fn values(folder: &Path, state: &State) -> Values {
+    let port = |name: &str| state.ports.get(name).copied().unwrap_or_default();
+    let mut values = Values::default()
+        .with("lab", folder.to_string_lossy())
+        .with("password", &*state.password)
+        .with("keystone", format!("http://127.0.0.1:{}/v3", port("keystone")))
+        .with("database", format!("mysql+pymysql://lab:{{{{password}}}}@127.0.0.1:{}", port("mariadb")))
+        .with("messages", format!("rabbit://lab:{{{{password}}}}@127.0.0.1:{}/", port("rabbitmq")))
+        .with("external", format!("lab{}", port("keystone")))
+        .with("account", include_str!("data/account.conf"));
+    for (name, port) in &state.ports {
+        values = values.with(&format!("port.{name}"), port.to_string());
+    }
+    values
+}
+
 /// What these services and those that they need are installed from.
 pub(crate) fn packages(services: &[Service]) -> Vec<Package> {
     let mut packages: Vec<Package> = debian::PYTHON.to_vec();
@@ -370,15 +373,14 @@ fn prepare_machine(workspace: &Workspace, services: &[Service]) -> Result<PathBu
 
 /// Ends all processes of a lab and takes its interfaces away; fails when anything is left.
 fn end_everything(folder: &Path, state: &State) -> Result<()> {
+    let interfaces =
+        if state.processes.contains_key("neutron-agent") { made_by_agent(folder, state)? } else { Vec::new() };
     let processes: Vec<Process> = state.processes.values().copied().collect();
     process::end(&processes)?;
-    // Whatever the network agent has made: bridges, tunnels, and the pair that stands for the external network.
-    let made = |name: &str| ["brq", "vxlan-", "tap", "lab"].iter().any(|start| name.starts_with(start));
-    if state.processes.contains_key("neutron-agent") {
-        for name in state::interfaces() {
-            if made(&name) && !state.interfaces.contains(&name) && Path::new("/sys/class/net").join(&name).exists() {
-                exec::output(Command::new("ip").args(["link", "delete", &name]))?;
-            }
+    for name in interfaces {
+        // One end of a pair takes the other with it.
+        if Path::new("/sys/class/net").join(&name).exists() {
+            exec::output(Command::new("ip").args(["link", "delete", &name]))?;
         }
     }
     let left = process::with_environment(&format!("{MARK}={}", folder.display()));
@@ -386,6 +388,18 @@ fn end_everything(folder: &Path, state: &State) -> Result<()> {
         bail!("these processes of the lab are left: {left:?}");
     }
     Ok(())
+}
+
+/// What the network agent has made: the pair that stands for the external network, and what it calls bridges, ports and
+/// tunnels. Another lab may have its own.
+fn made_by_agent(folder: &Path, state: &State) -> Result<Vec<String>> {
+    let values = values(folder, state);
+    let question = "SELECT CONCAT('brq', LEFT(id, 11)) FROM neutron.networks \
+                    UNION SELECT CONCAT('tap', LEFT(id, 11)) FROM neutron.ports \
+                    UNION SELECT CONCAT('vxlan-', vxlan_vni) FROM neutron.ml2_vxlan_allocations WHERE allocated";
+    let names = probe::ask(question, &values).unwrap_or_default();
+    let ours = names.lines().map(str::to_owned).chain([values.fill("{{external}}")?]);
+    Ok(ours.filter(|name| !state.interfaces.contains(name)).collect())
 }
 
 /// Ends what an earlier state tells of and removes its folder.

@@ -119,7 +119,7 @@ impl State {
 }
 
 /// Names of this machine's network interfaces.
-pub(crate) fn interfaces() -> Vec<String> {
+fn interfaces() -> Vec<String> {
     let entries = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
