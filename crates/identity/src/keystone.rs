@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use axum::http::HeaderMap;
+use magnum_domain::credential::Endpoint;
 use magnum_domain::{Caller, Credential};
 use magnum_openstack::{Error, Session, ValidToken};
 use moka::Expiry;
@@ -22,8 +23,8 @@ const STORAGE_TOKEN: &str = "x-storage-token";
 const SERVICE_TOKEN: &str = "x-service-token";
 /// No token is longer, and none needs more memory here.
 const LONGEST_TOKEN: usize = 64 << 10;
-/// Tokens that are remembered at most.
-const CACHE_SIZE: u64 = 50_000;
+/// Bytes that remembered tokens may take, about. In a cloud of twenty services a token with its catalog takes 10 KiB.
+const CACHE_SIZE: u64 = 64 << 20;
 /// Time for which a bad token is remembered: enough that one who insists does not reach Keystone each time.
 const BAD_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -96,15 +97,31 @@ impl Expiry<Key, Verdict> for Lifetime {
     }
 }
 
+/// Bytes that a verdict takes, about.
+fn weight(_: &Key, verdict: &Verdict) -> u32 {
+    const OF_ANY: usize = 512;
+    let of_endpoint = |endpoint: &Endpoint| {
+        let Endpoint { service_type, service_name, region, interface, url } = endpoint;
+        let texts = [service_type, service_name, region, interface, url];
+        size_of::<Endpoint>() + texts.map(String::len).iter().sum::<usize>()
+    };
+    let more = match verdict {
+        Verdict::Bad => 0,
+        Verdict::Good(good) => {
+            let endpoints: usize = good.credential.endpoints().iter().map(of_endpoint).sum();
+            good.credential.token().expose_secret().len() + endpoints
+        }
+    };
+    u32::try_from(OF_ANY + more).unwrap_or(u32::MAX)
+}
+
 impl Keystone {
     /// An authenticator. Keystone is not asked before the first request.
     #[must_use]
     pub fn new(session: Arc<Session>, options: KeystoneOptions) -> Self {
         let uri = options.www_authenticate_uri.as_deref().unwrap_or(session.login().url.as_str());
-        let cache = options
-            .token_cache_time
-            .filter(|time| !time.is_zero())
-            .map(|time| Cache::builder().max_capacity(CACHE_SIZE).expire_after(Lifetime(time)).build());
+        let of = |time| Cache::builder().max_capacity(CACHE_SIZE).weigher(weight).expire_after(Lifetime(time)).build();
+        let cache = options.token_cache_time.filter(|time| !time.is_zero()).map(of);
         Self { challenge: format!("Keystone uri=\"{uri}\""), session, cache, options }
     }
 

@@ -196,27 +196,27 @@ const STEPS: &[(&str, &str, &str)] = &[
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image nope --external-network public",
+        "coe cluster template create x --coe swarm-mode --image nope --external-network public --flavor m1.small",
         "Image nope could not be found",
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image private-of-other --external-network public",
+        "coe cluster template create x --coe swarm-mode --image private-of-other --external-network public --flavor m1.small",
         "could not be found",
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image twice --external-network public",
+        "coe cluster template create x --coe swarm-mode --image twice --external-network public --flavor m1.small",
         "Multiple images exist with same name",
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image no-distro --external-network public",
+        "coe cluster template create x --coe swarm-mode --image no-distro --external-network public --flavor m1.small",
         "doesn't contain os_distro",
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image {image} --external-network private",
+        "coe cluster template create x --coe swarm-mode --image {image} --external-network private --flavor m1.small",
         "Unable to find external network private",
     ),
     (
@@ -231,18 +231,18 @@ const STEPS: &[(&str, &str, &str)] = &[
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image {image} --external-network public --fixed-network twice",
+        "coe cluster template create x --coe swarm-mode --image {image} --external-network public --flavor m1.small --fixed-network twice",
         "Multiple networks exist with same name",
     ),
     (
         "demo",
-        "coe cluster template create x --coe swarm-mode --image {image} --external-network public --fixed-network private --fixed-subnet subnet-of-other",
+        "coe cluster template create x --coe swarm-mode --image {image} --external-network public --flavor m1.small --fixed-network private --fixed-subnet subnet-of-other",
         "Unable to find fixed subnet",
     ),
     ("demo", "coe cluster create web --cluster-template full --keypair nope", "Unable to find keypair nope"),
     (
         "reader",
-        "coe cluster template create x --coe swarm-mode --image {image} --external-network public",
+        "coe cluster template create x --coe swarm-mode --image {image} --external-network public --flavor m1.small",
         "Policy doesn't allow clustertemplate:create",
     ),
     ("reader", "coe cluster template list", "full"),

@@ -1,6 +1,7 @@
 //! What can go wrong with a service.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::Service;
 
@@ -96,6 +97,9 @@ pub enum Error {
         /// What Keystone said.
         message: String,
     },
+    /// There is no token of our own. All that waited for the one attempt are told of it.
+    #[error(transparent)]
+    Login(Arc<Error>),
     /// The catalog of the token has no such service.
     #[error("{interface} endpoint for {kind} service{} not found", region.as_deref().map(|region| format!(" in {region} region")).unwrap_or_default())]
     NoEndpoint {
@@ -123,6 +127,7 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
+            Self::Login(error) => error.status(),
             _ => None,
         }
     }

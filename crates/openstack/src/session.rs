@@ -40,7 +40,21 @@ pub struct Session {
 #[derive(Default)]
 struct State {
     token: Option<Arc<OwnToken>>,
-    refused: Option<(Instant, String)>,
+    failed: Option<Failed>,
+}
+
+/// The last attempt, if it was in vain.
+struct Failed {
+    ended: Instant,
+    error: Arc<Error>,
+}
+
+impl Failed {
+    /// Whether it counts for somebody who has waited since some time, rather than that they try again.
+    fn counts_for(&self, waiting_since: Instant) -> bool {
+        let refused = matches!(*self.error, Error::OwnCredentials { .. });
+        self.ended >= waiting_since || (refused && self.ended.elapsed() < REFUSED_PAUSE)
+    }
 }
 
 /// A token of our own.
@@ -72,19 +86,20 @@ impl Session {
     /// Logs in, unless it is.
     ///
     /// # Errors
-    /// [`Error::OwnCredentials`], or whatever keeps Keystone from answering.
+    /// [`Error::Login`], with [`Error::OwnCredentials`] or whatever keeps Keystone from answering.
     pub async fn log_in(&self) -> Result<(), Error> {
         self.token(None).await.map(drop)
     }
 
     /// A token that is good for some time yet.
     pub(crate) async fn token(&self, request_id: Option<&str>) -> Result<Arc<OwnToken>, Error> {
+        let waiting_since = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(token) = state.token.as_ref().filter(|token| magnum_domain::now() < token.renew_at) {
             return Ok(Arc::clone(token));
         }
-        if let Some((_, message)) = state.refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED_PAUSE) {
-            return Err(self.refused(message.clone()));
+        if let Some(failed) = state.failed.as_ref().filter(|failed| failed.counts_for(waiting_since)) {
+            return Err(Error::Login(Arc::clone(&failed.error)));
         }
         *state = State::default();
         match self.ask_for_token(request_id).await {
@@ -93,11 +108,11 @@ impl Session {
                 state.token = Some(Arc::clone(&token));
                 Ok(token)
             }
-            Err(Error::Status { status: 401 | 403 | 404, message, .. }) => {
-                state.refused = Some((Instant::now(), message.clone()));
-                Err(self.refused(message))
+            Err(error) => {
+                let error = Arc::new(self.of_login(error));
+                state.failed = Some(Failed { ended: Instant::now(), error: Arc::clone(&error) });
+                Err(Error::Login(error))
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -109,8 +124,14 @@ impl Session {
         }
     }
 
-    fn refused(&self, message: String) -> Error {
-        Error::OwnCredentials { group: self.login.group.clone(), message }
+    /// A refusal here is about our own credentials.
+    fn of_login(&self, error: Error) -> Error {
+        match error {
+            Error::Status { status: 401 | 403 | 404, message, .. } => {
+                Error::OwnCredentials { group: self.login.group.clone(), message }
+            }
+            other => other,
+        }
     }
 
     async fn ask_for_token(&self, request_id: Option<&str>) -> Result<OwnToken, Error> {

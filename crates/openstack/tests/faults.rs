@@ -201,11 +201,11 @@ async fn a_login_is_not_repeated_but_where_nothing_has_arrived() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let away = StandIn { base: format!("http://{free}"), ..StandIn::new([]).await };
     let error = away.session(impatient()).log_in().await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("can't be reached"), "{error:?}");
 
     let nameless = StandIn { base: "http://no-such-host.invalid".into(), ..StandIn::new([]).await };
     let error = nameless.session(impatient()).log_in().await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("can't be reached"), "{error:?}");
 }
 
 #[tokio::test]
@@ -215,6 +215,12 @@ async fn our_token_is_renewed_before_it_ends_and_once_for_all() {
     let many = futures::future::join_all((0..20).map(|_| session.log_in())).await;
     assert!(many.iter().all(Result::is_ok));
     assert_eq!(keystone.came(), ["POST /v3/auth/tokens"]);
+
+    let keystone = StandIn::new([Does::Hangs]).await;
+    let session = keystone.session(impatient());
+    let many = futures::future::join_all((0..20).map(|_| session.log_in())).await;
+    assert!(many.iter().all(|outcome| outcome.as_ref().is_err_and(|error| error.to_string().contains("in time"))));
+    assert_eq!(keystone.came().len(), 1, "nor does each of them wait for a Keystone that does not answer");
 
     let keystone = StandIn::new([token("2001-01-01T00:00:00.000000Z"), good_token()]).await;
     let session = keystone.session(impatient());

@@ -12,7 +12,7 @@ use magnum_domain::Caller;
 use magnum_domain::catalogue::{Catalogue, CatalogueError, Thing};
 use magnum_domain::credential::Credential;
 use magnum_openstack::{
-    CloudCatalogue, Error, Interface, Login, ServiceOptions, Session, SessionOptions, Transport, TransportOptions,
+    CloudCatalogue, Interface, Login, ServiceOptions, Session, SessionOptions, Transport, TransportOptions,
 };
 use serde_json::{Value, json};
 
@@ -328,7 +328,7 @@ async fn a_token_that_ended_meanwhile_is_said_to_have() {
     for error in [results.0.unwrap_err(), results.1.unwrap_err(), results.2.unwrap_err()] {
         assert!(error.to_string().contains("does not accept the token of the request"), "{error}");
     }
-    let away: Result<(), Error> =
+    let away =
         lab.session("[keystone_authtoken]\nauth_url = http://127.0.0.1:1\nusername = m\npassword = p\n").log_in().await;
-    assert!(matches!(away, Err(Error::Unreachable { .. })), "{away:?}");
+    assert!(away.as_ref().is_err_and(|error| error.to_string().contains("can't be reached")), "{away:?}");
 }

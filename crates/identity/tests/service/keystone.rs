@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method};
+use axum::Router;
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use futures::future::join_all;
 use magnum_domain::Caller;
 use magnum_identity::{AuthError, Authenticator, IncomingRequest, Keystone, KeystoneOptions};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::cloud::{ADMIN_PASSWORD, DEMO_PASSWORD, by_credential};
-use crate::remote::{Remote, ask, headers, word};
+use crate::remote::{Remote, ask, headers, session, word};
 
 /// Asks about every token each time.
 fn forgetful() -> KeystoneOptions {
@@ -130,7 +135,7 @@ async fn without_keystone_what_is_known_goes_on() {
 #[tokio::test]
 async fn wrong_credentials_of_our_own_are_nobodys_fault_but_ours() {
     let remote = Remote::new().await;
-    let keystone = Keystone::new(remote.session(&remote.credentials("wrong")), KeystoneOptions::default());
+    let keystone = Keystone::new(session(&remote.credentials("wrong")), KeystoneOptions::default());
     let demo = remote.cloud.demo().await;
     let before = remote.seen.logins();
     for _ in 0..5 {
@@ -222,4 +227,62 @@ async fn nothing_but_the_token_is_believed() {
     let mut storage = headers("x", &[("x-storage-token", &demo)]);
     storage.remove("x-auth-token");
     assert_eq!(word(&keystone.authenticate(IncomingRequest::with_headers(&storage)).await), "good");
+}
+
+/// A Keystone with tokens that the built-in one does not have: one that has ended, one for some requests only.
+async fn with_odd_tokens() -> String {
+    const LATER: &str = "2999-01-01T00:00:00.000000Z";
+    const ENDED: &str = "2020-01-01T00:00:00.000000Z";
+    fn document(role: &str, expires_at: &str, credential: &Value) -> axum::Json<Value> {
+        let user = json!({"id": "u", "name": "u", "domain": {"id": "default", "name": "Default"}});
+        axum::Json(json!({"token": {"user": user, "roles": [{"id": role, "name": role}], "expires_at": expires_at,
+            "application_credential": credential}}))
+    }
+    async fn check(headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+        let rules = json!({"access_rules": [
+            {"service": "container-infra", "method": "GET", "path": "/v1/clusters/*"},
+            {"service": "compute", "method": "POST", "path": "/v1/**"}]});
+        let allow_expired = query.as_deref() == Some("allow_expired=1");
+        match (headers["x-subject-token"].to_str().unwrap(), allow_expired) {
+            ("service", _) => document("service", LATER, &Value::Null).into_response(),
+            ("ended", true) => document("member", ENDED, &Value::Null).into_response(),
+            ("bound", _) => document("member", LATER, &rules).into_response(),
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+    async fn issue() -> Response {
+        let token = [("x-subject-token", "own")];
+        (StatusCode::CREATED, token, document("admin", LATER, &Value::Null)).into_response()
+    }
+    let router = Router::new().route("/v3/auth/tokens", get(check).post(issue));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("[keystone_authtoken]\nauth_url = {base}\nusername = m\npassword = p\n")
+}
+
+#[tokio::test]
+async fn tokens_that_have_ended_or_are_for_some_requests_only() {
+    let configuration = with_odd_tokens().await;
+    let ours = KeystoneOptions { service_type: Some("container-infra".into()), ..KeystoneOptions::default() };
+    let nameless = Keystone::new(session(&configuration), KeystoneOptions::default());
+    let named = Keystone::new(session(&configuration), ours);
+    let service = ("x-service-token", "service");
+    let table = [
+        (&named, "ended", None, "GET", "/v1/clusters", "invalid"),
+        (&named, "ended", Some(service), "GET", "/v1/clusters", "good"),
+        (&named, "ended", None, "GET", "/v1/clusters", "invalid"),
+        (&named, "bound", None, "GET", "/v1/clusters/a", "good"),
+        (&named, "bound", None, "GET", "/v1/clusters", "invalid"),
+        (&named, "bound", None, "DELETE", "/v1/clusters/a", "invalid"),
+        (&named, "bound", None, "POST", "/v1/clusters", "invalid"),
+        (&named, "bound", Some(service), "DELETE", "/v1/clusters/a", "good"),
+        (&nameless, "bound", None, "GET", "/v1/clusters/a", "invalid"),
+    ];
+    for (keystone, token, other, method, path, expected) in table {
+        let (headers, method) = (headers(token, other.as_slice()), method.parse().unwrap());
+        let request = IncomingRequest { method: &method, path, ..IncomingRequest::with_headers(&headers) };
+        let outcome = keystone.authenticate(request).await;
+        assert_eq!(word(&outcome), expected, "{token} {method} {path} {other:?}");
+    }
 }

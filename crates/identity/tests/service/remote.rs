@@ -82,14 +82,8 @@ impl Remote {
         )
     }
 
-    pub fn session(&self, configuration: &str) -> Arc<Session> {
-        let login = Login::for_validation(&Settings::parse(configuration).unwrap()).unwrap();
-        let transport = Transport::new(TransportOptions { attempts: 1, ..TransportOptions::default() }).unwrap();
-        Arc::new(Session::new(transport, login, SessionOptions::default()))
-    }
-
     pub fn keystone(&self, options: KeystoneOptions) -> Keystone {
-        Keystone::new(self.session(&self.credentials(ADMIN_PASSWORD)), options)
+        Keystone::new(session(&self.credentials(ADMIN_PASSWORD)), options)
     }
 
     /// A token for a user and a scope.
@@ -102,6 +96,13 @@ impl Remote {
         }
         self.cloud.authenticate(auth).await.token()
     }
+}
+
+/// A session with the credentials of a configuration.
+pub fn session(configuration: &str) -> Arc<Session> {
+    let login = Login::for_validation(&Settings::parse(configuration).unwrap()).unwrap();
+    let transport = Transport::new(TransportOptions { attempts: 1, ..TransportOptions::default() }).unwrap();
+    Arc::new(Session::new(transport, login, SessionOptions::default()))
 }
 
 /// Headers of a request with a token, and others.
