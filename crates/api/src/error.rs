@@ -10,7 +10,7 @@ use magnum_domain::catalogue::{CatalogueError, Thing};
 use magnum_domain::driver::DriverError;
 use magnum_identity::AuthError;
 use magnum_policy::Denied;
-use magnum_store::StoreError;
+use magnum_store::{StoreError, Unstorable};
 use serde::Serialize;
 
 use crate::microversion::{MAXIMUM, MINIMUM, Microversion, SERVICE, VERSION_HEADER, VersionError};
@@ -181,11 +181,13 @@ fn store_status(error: &StoreError) -> StatusCode {
         StoreError::Ambiguous { .. }
         | StoreError::Duplicate { .. }
         | StoreError::WrongStatus { .. }
-        | StoreError::WrongOperationState { .. } => StatusCode::CONFLICT,
+        | StoreError::WrongOperationState { .. }
+        | StoreError::SchemaTooOld { .. } => StatusCode::CONFLICT,
         StoreError::QuotaExceeded { .. } => StatusCode::FORBIDDEN,
-        StoreError::TemplateInUse { .. } | StoreError::InvalidSortKey(_) | StoreError::InvalidMarker => {
-            StatusCode::BAD_REQUEST
-        }
+        StoreError::TemplateInUse { .. }
+        | StoreError::InvalidSortKey(_)
+        | StoreError::InvalidMarker
+        | StoreError::Unstorable { .. } => StatusCode::BAD_REQUEST,
         StoreError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -215,6 +217,17 @@ fn store_message(error: &StoreError) -> String {
         }
         StoreError::InvalidSortKey(key) => format!("The sort_key value \"{key}\" is an invalid field for sorting"),
         StoreError::InvalidMarker => "The marker is not valid for this list. Use the last item of a page.".to_owned(),
+        StoreError::Unstorable { column, reason: Unstorable::Characters } => format!(
+            "The database can't keep the characters of {column}: its columns take none beyond U+FFFF, such as emoji. \
+             Leave them out, or have the operator convert the table to utf8mb4."
+        ),
+        StoreError::Unstorable { column, reason: Unstorable::Length } => {
+            format!("The database can't keep the whole of {column}: it is too long for its column. Shorten it.")
+        }
+        StoreError::SchemaTooOld { column } => format!(
+            "This database was made by an older release and has no column {column}. \
+             Leave it out, or have the operator run the migrations of a newer release."
+        ),
         StoreError::Unavailable(_) => NO_DATABASE.to_owned(),
         _ => INTERNAL.to_owned(),
     }

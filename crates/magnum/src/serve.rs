@@ -11,8 +11,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::map_response;
 use axum::response::Response;
 use futures::StreamExt;
-use magnum_config::Settings;
+use magnum_config::{Settings, Severity};
 use magnum_policy::Policy;
+use magnum_store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
@@ -42,7 +43,10 @@ pub(crate) fn run(files: &ConfigFiles, options: &Serve, parts: Parts) -> anyhow:
     let settings = wiring::settings(files, &options.state)?;
     logging::init(logging::Logging { debug: settings.log.debug, json: settings.log.use_json });
     for finding in &settings.report().findings {
-        tracing::warn!("configuration: {finding}");
+        match finding.severity {
+            Severity::Note => tracing::info!("configuration: {finding}"),
+            _ => tracing::warn!("configuration: {finding}"),
+        }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(start(files, &settings, options, parts))?;
@@ -54,6 +58,7 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
     // Taken first: a port that is in use should be heard of before anything is made.
     let listener = if parts.api { Some(listen(settings, options).await?) } else { None };
     let (store, seal) = wiring::store(settings, &state).await?;
+    say_what_the_schema_lacks(&store).await?;
     let vault = wiring::vault(settings, &store, seal);
     let drivers = wiring::drivers(settings, &store, &vault)?;
     let policy = Arc::new(wiring::policy(settings)?);
@@ -101,6 +106,21 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         () = told_to_end() => tracing::warn!("told to end again; not waiting any longer"),
     }
     shared.store.close().await;
+    Ok(())
+}
+
+/// A database of an older release is used as it is. What it has no column for is refused to tenants, which an operator
+/// should hear of first.
+async fn say_what_the_schema_lacks(store: &Store) -> anyhow::Result<()> {
+    let schema = store.schema().await?;
+    if let Some(head) = schema.upstream.filter(|head| !head.has_node_labels()) {
+        tracing::warn!(
+            "the database has upstream's schema {}, without columns for labels and taints of node groups: requests that set \
+             them are refused. To have them, stop every API and conductor, keep a copy of the database, and run \
+             `magnum-db-manage upgrade` of upstream's release 23 or newer",
+            head.as_str()
+        );
+    }
     Ok(())
 }
 

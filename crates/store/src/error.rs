@@ -78,6 +78,14 @@ pub enum StoreError {
         /// The missing column.
         column: &'static str,
     },
+    /// A text is not one that its column can hold.
+    #[error("the column {column} can't hold a text {}", reason.as_str())]
+    Unstorable {
+        /// Name of the column; `a text` where the database does not tell.
+        column: String,
+        /// Why.
+        reason: Unstorable,
+    },
     /// The connection URL can't be read. The message holds no part of it, since it may hold a password.
     #[error("the database URL is not valid: {0}")]
     InvalidUrl(String),
@@ -102,6 +110,24 @@ pub enum StoreError {
         /// What it holds; never a secret.
         value: String,
     },
+}
+
+/// What a column can't hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstorable {
+    /// Characters that its encoding has not: beyond U+FFFF in MariaDB's older `utf8mb3`.
+    Characters,
+    /// So many characters.
+    Length,
+}
+
+impl Unstorable {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Characters => "with such characters",
+            Self::Length => "of such length",
+        }
+    }
 }
 
 impl StoreError {
@@ -134,6 +160,12 @@ impl StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
+        if let DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) = &error
+            && let sqlx::Error::Database(inner) = inner.as_ref()
+            && let Some(reason) = unstorable(inner.as_ref())
+        {
+            return Self::Unstorable { column: column_of(inner.message()), reason };
+        }
         let unavailable = match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
             DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => {
@@ -166,6 +198,33 @@ fn is_out_of_room(error: &dyn sqlx::error::DatabaseError) -> bool {
     code == "53100"
 }
 
+/// Whether the database refused a text for what it is.
+fn unstorable(error: &dyn sqlx::error::DatabaseError) -> Option<Unstorable> {
+    if let Some(mysql) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return match mysql.number() {
+            // The same number says that a text is no number, which no statement here tries.
+            1366 if mysql.message().starts_with("Incorrect string value") => Some(Unstorable::Characters),
+            1406 => Some(Unstorable::Length),
+            _ => None,
+        };
+    }
+    error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+    match error.code()?.as_ref() {
+        // character_not_in_repertoire, untranslatable_character
+        "22021" | "22P05" => Some(Unstorable::Characters),
+        // string_data_right_truncation
+        "22001" => Some(Unstorable::Length),
+        _ => None,
+    }
+}
+
+/// The column of a message such as "... for column `magnum`.`cluster`.`name` at row 1".
+fn column_of(message: &str) -> String {
+    let told = message.rsplit_once("for column ").map(|(_, rest)| rest.split(" at row").next().unwrap_or_default());
+    let name = told.and_then(|path| path.rsplit('.').next()).map(|name| name.trim_matches(['`', '\'']));
+    name.filter(|name| !name.is_empty()).unwrap_or("a text").to_owned()
+}
+
 fn busy(with: Option<OperationKind>) -> String {
     with.map_or_else(String::new, |kind| format!(", busy with {}", kind.as_str()))
 }
@@ -173,4 +232,20 @@ fn busy(with: Option<OperationKind>) -> String {
 /// Whether an insert failed because a unique value is taken.
 pub(crate) fn is_duplicate(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_read_off_messages() {
+        for (message, expected) in [
+            ("Incorrect string value: '\\xF0\\x9F' for column `magnum`.`cluster`.`name` at row 1", "name"),
+            ("Data too long for column 'labels' at row 1", "labels"),
+            ("value too long for type character varying(255)", "a text"),
+        ] {
+            assert_eq!(column_of(message), expected);
+        }
+    }
 }

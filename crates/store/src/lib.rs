@@ -39,7 +39,7 @@ mod transaction;
 pub use cluster::{CertificateRefs, ClusterSummary, NewCluster, Stats};
 pub use cluster_template::Visibility;
 pub use connect::{Backend, ConnectOptions, Store};
-pub use error::{Result, StoreError};
+pub use error::{Result, StoreError, Unstorable};
 pub use nodegroup::{NodeCounts, NodegroupChange};
 pub use outcome::{ClusterOutcome, NodegroupOutcome};
 pub use page::{Ident, Page, Scope, SortDir};

@@ -1,4 +1,5 @@
-//! Policy files are taken over by a running server when they change; one that is broken changes nothing.
+//! What a server says of its configuration at the start, and what of it is taken over while it runs: policy files are
+//! when they change, and one that is broken changes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod support;
@@ -113,4 +114,24 @@ async fn changes_of_policy_files_need_no_restart() {
     writer.await.unwrap();
     let (status, body) = client.send("POST", "/v1/clusters", Some(json!({"cluster_template_id": "none"}))).await;
     assert_eq!(status, 404, "{body}");
+}
+
+#[tokio::test]
+async fn options_without_effect_are_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("magnum.conf");
+    let text = "[api]\nmax_limt = 5\nworkers = 4\n[trust]\nroles = a\ntrustee_domain_id = b\n[databse]\nbackend = x\n";
+    std::fs::write(&config, text).unwrap();
+    let mut server = Server::new(&folder.path().join("state"));
+    server.extra_arguments = vec!["--config-file".to_owned(), config.display().to_string()];
+    server.start(&[]).await;
+    let log = server.log_text();
+    for line in [
+        "[api] max_limt is not an option that anything reads; did you mean max_limit?",
+        "[api] workers has no effect here",
+        "[trust] has no effect here",
+        "[databse] is not a group that anything reads; did you mean [database]?",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line} in:\n{log}");
+    }
 }
