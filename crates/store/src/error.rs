@@ -204,6 +204,8 @@ fn unstorable(error: &dyn sqlx::error::DatabaseError) -> Option<Unstorable> {
         return match mysql.number() {
             // The same number says that a text is no number, which no statement here tries.
             1366 if mysql.message().starts_with("Incorrect string value") => Some(Unstorable::Characters),
+            // A text was looked for that the column's encoding has no characters for.
+            1267 => Some(Unstorable::Characters),
             1406 => Some(Unstorable::Length),
             _ => None,
         };
