@@ -10,6 +10,7 @@
 //! - `view/`: rows as JSON; `page.rs`, `link.rs`: lists and links; `stream.rs`: server-sent events
 //! - `throttle.rs`: what one caller may ask for in a time
 //! - `warning.rs`: what is accepted and yet deserves a word
+//! - `fuzzing.rs`: readers of foreign input as `crates/fuzzing` calls them
 //! - `error.rs`: every failure's status and document
 //!
 //! Nothing here knows SQL or infrastructure. A request writes with exactly one call of the store, which is one
@@ -21,6 +22,8 @@ mod context;
 mod dry_run;
 mod error;
 mod field;
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod local_catalogue;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The query of a request: only parameters that the resource knows, each at most once.
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 
 use crate::error::{ApiError, Result};
@@ -11,6 +12,13 @@ use crate::field::read::{boolean, shorten, wrong};
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
+    /// The parameters of a URI.
+    pub(crate) fn of(uri: &Uri) -> Result<Self> {
+        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map(|axum::extract::Query(pairs)| Self(pairs))
+            .map_err(|_| ApiError::invalid("The query can't be decoded. Send it as UTF-8, percent-encoded."))
+    }
+
     /// Refuses parameters that are not in `known` and such as stand there twice.
     pub(crate) fn only(self, known: &[&str]) -> Result<Self> {
         for (at, (name, value)) in self.0.iter().enumerate() {
@@ -47,8 +55,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
-        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map(|axum::extract::Query(pairs)| Self(pairs))
-            .map_err(|_| ApiError::invalid("The query can't be decoded. Send it as UTF-8, percent-encoded."))
+        Self::of(&parts.uri)
     }
 }

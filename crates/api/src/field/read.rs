@@ -12,11 +12,11 @@ use crate::error::{ApiError, Result};
 use crate::python;
 
 /// Most entries of one dictionary.
-const ENTRIES: usize = 256;
+pub(crate) const ENTRIES: usize = 256;
 /// Most bytes of one dictionary or list, written as JSON: what a TEXT column of MariaDB holds, with room to spare.
 const BYTES: usize = 60_000;
 /// Most characters of free text, for the same reason.
-const FREE_TEXT: usize = 60_000;
+pub(crate) const FREE_TEXT: usize = 60_000;
 /// Longest value that is repeated in a message.
 const QUOTED: usize = 1024;
 

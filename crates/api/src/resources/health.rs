@@ -55,6 +55,7 @@ struct Brief<'a> {
 /// Whether the service can serve: 200 `OK`, or 503 with the reason; as text, HTML or JSON. HEAD is answered with 204.
 #[utoipa::path(get, path = "/healthcheck", tag = "operation", security(()), responses(
     (status = 200, content((str = "text/plain"), (str = "text/html"), (Object = "application/json"))),
+    (status = 204, description = "To HEAD: it can."),
     (status = 503, content((str = "text/plain"), (str = "text/html"), (Object = "application/json")))))]
 pub(crate) async fn healthcheck(State(api): Api, method: Method, headers: HeaderMap) -> Response {
     let reasons = look(&api).await;

@@ -9,6 +9,7 @@ mod events;
 mod fixtures;
 mod health;
 mod labels;
+mod limits;
 mod lookups;
 mod nodegroups;
 mod openapi;

@@ -134,7 +134,7 @@ async fn every_operation_asks_the_policy() {
 
 #[test]
 fn no_operation_is_left_out() {
-    let document = serde_json::to_value(magnum_api::openapi_document()).unwrap();
+    let document = magnum_api::openapi_document().clone();
     let mut missing = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {

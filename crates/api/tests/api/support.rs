@@ -1,7 +1,7 @@
 //! A service to send requests to, and the means to look behind it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use magnum_api::{ApiOptions, ApiState, DriverPlanner, LocalCatalogue, Metrics, Projects};
 use magnum_certs::{KeyKind, SealKey, Vault};
+use magnum_contract::{Contract, held};
 use magnum_domain::catalogue::Catalogue;
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase};
@@ -236,7 +237,7 @@ pub(crate) fn router(
     let metrics = Metrics::register(&mut registry);
     let mut options = ApiOptions::default();
     change(&mut options);
-    magnum_api::router(ApiState {
+    let router = magnum_api::router(ApiState {
         store: store.clone(),
         policy: Arc::new(Policy::defaults()),
         authenticator: Arc::new(Names),
@@ -246,7 +247,25 @@ pub(crate) fn router(
         metrics,
         registry: Arc::new(registry),
         options,
-    })
+    });
+    held(router, Arc::clone(&CONTRACT))
+}
+
+/// The document, to which every request of these tests is held.
+pub(crate) static CONTRACT: LazyLock<Arc<Contract>> =
+    LazyLock::new(|| Arc::new(Contract::new(magnum_api::openapi_document()).unwrap().reading(canonical)));
+
+/// Paths as the document has them.
+fn canonical(path: &str) -> String {
+    const OWN: [&str; 3] = ["/healthcheck", "/metrics", "/openapi.json"];
+    let trimmed = path.trim_end_matches('/');
+    let is_whole = OWN.contains(&trimmed) || trimmed == "/v1" || trimmed.starts_with("/v1/");
+    match trimmed {
+        "" => "/".to_owned(),
+        "/v1.json" => "/v1".to_owned(),
+        _ if is_whole => trimmed.to_owned(),
+        _ => format!("/v1{trimmed}"),
+    }
 }
 
 /// A request in the making.
