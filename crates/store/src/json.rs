@@ -102,6 +102,8 @@ fn python_text(value: Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -132,6 +134,31 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(write(&read_labels(text, "labels")), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn labels_are_read_as_they_were_written(labels in proptest::collection::btree_map(".*", "(?s).*", 0..6)) {
+            let text = write(&labels);
+            prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", text);
+            prop_assert_eq!(read_labels(Some(&text), "labels"), labels.clone());
+            prop_assert_eq!(serde_json::from_str::<Labels>(&text).ok(), Some(labels));
+        }
+
+        #[test]
+        fn lists_are_read_as_they_were_written(list in proptest::collection::vec("(?s).*", 0..6)) {
+            prop_assert_eq!(read::<Vec<String>>(Some(&write(&list)), "node_addresses"), list);
+        }
+
+        /// Whatever a column holds, what is read of it is written and read again as the same.
+        #[test]
+        fn any_column_is_read(text in prop_oneof![
+            "(?s).{0,60}",
+            "[\\[{]{0,3}\"[a-z]{0,3}\"[:,] ?(null|true|-?[0-9]{1,25}(\\.[0-9]{1,3})?|\"[^\"]{0,5}\"|\\{\\}|\\[1, 2\\])[\\]}]{0,3}",
+        ]) {
+            let labels = read_labels(Some(&text), "labels");
+            prop_assert_eq!(read_labels(Some(&write(&labels)), "labels"), labels);
         }
     }
 }
