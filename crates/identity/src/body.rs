@@ -37,9 +37,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         })?;
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Self(value)),
-            Err(error) => Err(Refusal::bad(format!("The body is not what is expected here: {error}."))),
+            Err(error) => {
+                let reason = without_values(&error.to_string());
+                Err(Refusal::bad(format!("The body is not what is expected here: {reason}.")))
+            }
         }
     }
+}
+
+/// What serde says of a body, without what was sent: that may be a password in the wrong place.
+fn without_values(message: &str) -> String {
+    for kind in ["invalid type: ", "invalid value: ", "unknown variant "] {
+        if let Some(rest) = message.strip_prefix(kind)
+            && let Some((sent, expected)) = rest.rsplit_once(", expected")
+        {
+            // What kind of thing it was: a word before the thing itself.
+            let sent = sent.split([' ', '`', '"']).next().unwrap_or_default();
+            let gap = if sent.is_empty() { kind.trim_end() } else { kind };
+            return format!("{gap}{sent}, expected{expected}");
+        }
+    }
+    message.to_owned()
 }
 
 /// Parts of the path.
@@ -89,4 +107,32 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 /// A filter that Keystone reads as a flag: given without a value, or as anything but an obvious no.
 pub(crate) fn flag(value: Option<&str>) -> bool {
     value.is_some_and(|value| !["0", "false", "no", "off"].contains(&value.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn what_was_sent_is_not_repeated() {
+        let table = [
+            (
+                "invalid type: string \"s3cret, expected\", expected struct Password at line 1 column 3",
+                "invalid type: string, expected struct Password at line 1 column 3",
+            ),
+            (
+                "invalid type: integer `123456`, expected a string at line 1 column 3",
+                "invalid type: integer, expected a string at line 1 column 3",
+            ),
+            (
+                "unknown variant `s3cret`, expected `a` or `b` at line 1 column 3",
+                "unknown variant, expected `a` or `b` at line 1 column 3",
+            ),
+            ("missing field `auth` at line 1 column 2", "missing field `auth` at line 1 column 2"),
+            ("EOF while parsing a string at line 1 column 9", "EOF while parsing a string at line 1 column 9"),
+        ];
+        for (message, expected) in table {
+            assert_eq!(without_values(message), expected);
+        }
+    }
 }

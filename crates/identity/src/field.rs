@@ -97,6 +97,10 @@ pub(crate) fn extra(extra: &Extra, reserved: &[&str]) -> Checked {
     if let Some(key) = reserved.iter().find(|key| extra.contains_key(**key)) {
         return Err(Refusal::bad(format!("{key} can't be set here.")));
     }
+    // `original_password`, say, belongs to another request; kept here, everybody who may list users would read it.
+    if let Some(key) = extra.keys().find(|key| key.to_ascii_lowercase().contains("password")) {
+        return Err(Refusal::bad(format!("{key} can't be set here.")));
+    }
     if let Some(Value::String(value)) = extra.get("description") {
         description(value)?;
     }

@@ -29,6 +29,11 @@ pub(crate) fn hash(plain: &str) -> String {
     hex(&Sha256::digest(plain.as_bytes()))
 }
 
+/// Whether two hashes are the same. Takes the same time wherever they differ.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String can't fail.
@@ -49,6 +54,8 @@ mod tests {
         assert_eq!((one.plain.len(), one.hash.len()), (64, 64));
         assert_ne!(one.plain, two.plain);
         assert_eq!(one.hash, hash(&one.plain));
+        assert!(is_same(&one.hash, &hash(&one.plain)));
+        assert!(!is_same(&one.hash, &two.hash) && !is_same(&one.hash, "") && !is_same(&one.hash, &one.hash[1..]));
         assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }
