@@ -17,11 +17,14 @@ DRIVER = "conformance_driver"
 
 
 def register_driver(folder):
-    """Makes the driver beside this file known as if it were installed: entry points are found through metadata."""
-    info = os.path.join(folder, f"{DRIVER}-1.0.dist-info")
+    """Makes the drivers beside this file known as if they were installed: entry points are found through metadata.
+
+    The name of the package is the lab's, whose driver is not to be found beside these.
+    """
+    info = os.path.join(folder, "lab_driver-1.dist-info")
     os.makedirs(info, exist_ok=True)
     with open(os.path.join(info, "METADATA"), "w") as file:
-        file.write(f"Metadata-Version: 2.1\nName: {DRIVER}\nVersion: 1.0\n")
+        file.write("Metadata-Version: 2.1\nName: lab-driver\nVersion: 1\n")
     with open(os.path.join(info, "entry_points.txt"), "w") as file:
         file.write(f"[magnum.drivers]\nlab_fedora_coreos = {DRIVER}:Driver\nlab_simple = {DRIVER}:Simple\n")
     sys.path[:0] = [folder, os.path.dirname(os.path.abspath(__file__))]

@@ -43,8 +43,9 @@ pub(crate) fn read(query: &Query, marker: Marker, most: u64) -> Result<Page> {
             )));
         }
     };
+    let sort_key = query.text("sort_key").filter(|key| !key.is_empty()).unwrap_or("id");
     let marker = query.text("marker").map(|text| read_marker(text, marker)).transpose()?;
-    Ok(Page { limit, marker, sort_key: query.text("sort_key").unwrap_or("id").to_owned(), sort_dir })
+    Ok(Page { limit, marker, sort_key: sort_key.to_owned(), sort_dir })
 }
 
 fn read_marker(text: &str, marker: Marker) -> Result<String> {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
@@ -43,7 +44,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(from_fn(microversion::layer))
         .layer(from_fn_with_state(throttle, rate::layer));
     let routes = with_oddities(documented)
-        .fallback(|| async { ApiError::Routing(StatusCode::NOT_FOUND) })
+        .fallback(unknown)
         .method_not_allowed_fallback(|| async { ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED) })
         .layer(layers)
         .layer(DefaultBodyLimit::max(state.options.body_limit))
@@ -106,6 +107,16 @@ fn with_oddities(router: Router<Arc<ApiState>>) -> Router<Arc<ApiState>> {
         .route("/v1/clusters/{cluster_ident}/actions/{action}", nothing())
         .route("/v1/mservices/{id}", nothing())
         .route("/v1/stats/{id}", nothing())
+}
+
+/// The original looks a path up for GET alone: to whoever wants to change something there, the method is what is wrong.
+async fn unknown(method: Method) -> Response {
+    if method == Method::GET {
+        return ApiError::Routing(StatusCode::NOT_FOUND).into_response();
+    }
+    let mut response = ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    response
 }
 
 fn missing(name: &'static str) -> MethodRouter<Arc<ApiState>> {

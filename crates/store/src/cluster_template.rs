@@ -143,6 +143,10 @@ impl Store {
                 self.take_turn(&tx, Turn::Template(&uuid)).await?;
                 refuse_if_used(&tx, before.uuid).await?;
             }
+            if changed.is_empty {
+                tx.commit().await?;
+                return Ok(before.clone());
+            }
             let mut row = changed.row.clone();
             row.updated_at = Set(naive(Some(self.upstream_now())));
             cluster_template::Entity::update_many()
@@ -199,6 +203,8 @@ struct Difference {
     row: cluster_template::ActiveModel,
     /// Whether it is one of the changes that clusters don't mind.
     harmless: bool,
+    /// Whether there is nothing to write.
+    is_empty: bool,
 }
 
 fn difference(before: &ClusterTemplate, after: &ClusterTemplate) -> Difference {
@@ -251,7 +257,7 @@ fn difference(before: &ClusterTemplate, after: &ClusterTemplate) -> Difference {
         ["tags"] => after.tags.is_some(),
         _ => false,
     };
-    Difference { row, harmless }
+    Difference { row, harmless, is_empty: changed.is_empty() }
 }
 
 /// In the order of the entity; nulls are read as upstream's objects read them. `None`, with a warning, for a row whose

@@ -161,8 +161,7 @@ pub(crate) fn one(field: &FieldSpec, value: &Value, whole: &Whole<'_>) -> Result
             .and_then(|text| Uuid::try_parse(text).ok())
             .map(|uuid| Value::from(uuid.to_string()))
             .ok_or_else(|| {
-                let reason = format!("Expected a uuid but received {}.", shorten(&python::to_str(value)));
-                wrong(field.name, value, &reason)
+                ApiError::invalid(format!("Expected a uuid but received {}.", shorten(&python::to_str(value))))
             }),
         Kind::Dictionary => dictionary(field.name, value, whole),
         Kind::Texts => texts(field.name, value, whole),

@@ -1,7 +1,9 @@
 //! Paths as the routes know them, before they are routed.
 //!
 //! A first segment other than `v1` is read as if `v1` stood before it, which is what makes bookmark links work, and a
-//! slash at the end means nothing.
+//! slash at the end, or a second one within, means nothing.
+
+use std::borrow::Cow;
 
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
@@ -30,12 +32,13 @@ pub(crate) fn request(mut request: Request) -> Request {
 }
 
 fn rewritten(uri: &Uri) -> Option<Uri> {
-    let path = uri.path();
+    let single = single_slashes(uri.path());
+    let path = single.as_ref();
     let trimmed = if path.len() > 1 { path.trim_end_matches('/') } else { path };
     let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
     let first = trimmed.split('/').nth(1).unwrap_or_default();
     let versioned = matches!(first, "" | "v1" | "v1.json") || is_version(first) || OWN.contains(&trimmed);
-    if versioned && trimmed.len() == path.len() {
+    if versioned && trimmed.len() == uri.path().len() {
         return None;
     }
     let mut text = String::with_capacity(path.len() + 3);
@@ -50,6 +53,14 @@ fn rewritten(uri: &Uri) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+fn single_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    Cow::Owned(parts.fold(String::with_capacity(path.len()), |path, part| path + "/" + part))
 }
 
 /// `v2` and the like: a version there is none of, rather than a resource of that name.

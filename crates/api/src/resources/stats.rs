@@ -22,7 +22,7 @@ pub(crate) async fn show(State(api): Api, context: Context, query: Query) -> Res
     if query.text("type").is_some_and(|kind| !kind.eq_ignore_ascii_case("cluster")) {
         return Err(ApiError::invalid("Invalid stats type. Allowed values are 'cluster'"));
     }
-    let asked = query.text("project_id");
+    let asked = query.text("project_id").filter(|project| !project.is_empty());
     let project = match asked {
         Some(project) if !context.caller.is_admin && Some(project) != context.caller.project_id.as_deref() => {
             return Err(ApiError::Forbidden("Not authorized.".to_owned()));
