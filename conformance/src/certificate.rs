@@ -18,8 +18,11 @@ pub(crate) fn summary(pem: &str) -> Option<String> {
         .collect();
     let mut extensions = extensions;
     extensions.sort();
+    // What is signed ends no later than its authority: how long that is depends on today.
+    let is_own = certificate.subject() == certificate.issuer();
+    let duration = if is_own { format!(" for {days} days") } else { String::new() };
     Some(format!(
-        "<certificate of {} by {} for {days} days, {} with {}: {}>",
+        "<certificate of {} by {}{duration}, {} with {}: {}>",
         certificate.subject(),
         certificate.issuer(),
         certificate.public_key().parsed().map_or(0, |key| key.key_size()),

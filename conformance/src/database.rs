@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::seed::Seed;
+use crate::translation::Translation;
 
 /// How the server is reached.
 enum Open {
@@ -29,7 +30,7 @@ impl Database {
     ///
     /// # Errors
     /// When it can't be opened.
-    pub async fn open(url: &str, seed: &Seed) -> Result<Self> {
+    pub async fn open(url: &str, seed: &Seed, translation: &Translation) -> Result<Self> {
         let (mut connection, backend) = if let Some(file) = url.strip_prefix("sqlite:///") {
             (Open::Sqlite(SqliteConnection::connect(&format!("sqlite:///{file}?mode=rw")).await?), Backend::Sqlite)
         } else if url.starts_with("postgres") {
@@ -42,7 +43,8 @@ impl Database {
             connection.execute("PRAGMA busy_timeout = 15000").await?;
         }
         let tables = tables(&mut connection).await?;
-        Ok(Self { connection, statements: seed.statements(backend, &tables) })
+        let statements = seed.statements(backend, &tables);
+        Ok(Self { connection, statements: statements.iter().map(|sql| translation.out(sql)).collect() })
     }
 
     /// Puts the rows back.

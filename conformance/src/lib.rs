@@ -4,6 +4,7 @@
 //! - `people.rs`, `cloud.rs`, `seed.rs`: who asks, what the cloud holds, what the database holds
 //! - `case.rs`, `expand.rs`: the requests, from `data/cases/*.yaml`
 //! - `subject.rs`: who is asked: `ours.rs` in this process, `remote.rs` over HTTP
+//! - `translation.rs`: where identifiers are not ours to choose
 //! - `run.rs`: asks; `normalize.rs`, `certificate.rs`: makes answers comparable; `record.rs`: keeps the original's
 //! - `compare.rs`, `difference.rs`: finds what differs, and whether it is meant; `report.rs`: says so
 
@@ -23,6 +24,7 @@ pub mod report;
 pub mod run;
 pub mod seed;
 pub mod subject;
+pub mod translation;
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;

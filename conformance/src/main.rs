@@ -12,10 +12,11 @@ use magnum_conformance::difference::Table;
 use magnum_conformance::ours::Ours;
 use magnum_conformance::people::People;
 use magnum_conformance::record::Record;
-use magnum_conformance::remote::{Remote, Translation};
+use magnum_conformance::remote::Remote;
 use magnum_conformance::report::Report;
 use magnum_conformance::run::run;
 use magnum_conformance::seed::Seed;
+use magnum_conformance::translation::Translation;
 
 /// Whether we answer as the original does.
 #[derive(Debug, Parser)]
@@ -64,6 +65,9 @@ struct Recording {
     /// Its database.
     #[arg(long)]
     database: String,
+    /// What `people.py` has written: who is who there.
+    #[arg(long)]
+    translation: Option<PathBuf>,
     /// Its release.
     #[arg(long, default_value = "23.0.0")]
     release: String,
@@ -99,7 +103,7 @@ async fn replay(options: &Replay, mut corpus: Corpus, seed: &Seed, people: &Peop
     let began = Instant::now();
     let outcome = async {
         let mut ours = Ours::start(&database, seed, people).await?;
-        run(&mut ours, &corpus.cases, seed).await
+        run(&mut ours, &corpus.cases, seed, &Translation::default()).await
     }
     .await;
     database.drop_it().await?;
@@ -128,10 +132,14 @@ async fn record(options: &Recording, mut corpus: Corpus, seed: &Seed) -> Result<
     corpus
         .cases
         .retain(|case| case.name.starts_with(&options.only) && !(options.new && kept.get(&case.name).is_some()));
-    let database = Database::open(&options.database, seed).await.context("the original's database")?;
-    let mut original = Remote::new(&options.url, database, Translation::default())?;
+    let translation = match &options.translation {
+        Some(file) => Translation::load(file)?,
+        None => Translation::default(),
+    };
+    let database = Database::open(&options.database, seed, &translation).await.context("the original's database")?;
+    let mut original = Remote::new(&options.url, database)?;
     let began = Instant::now();
-    let fresh = run(&mut original, &corpus.cases, seed).await?;
+    let fresh = run(&mut original, &corpus.cases, seed, &translation).await?;
     println!("{} answers in {:.0} s", fresh.len(), began.elapsed().as_secs_f64());
     kept.merge(fresh);
     kept.retain(|name| names.iter().any(|known| name == known || name.starts_with(&format!("{known} then "))));

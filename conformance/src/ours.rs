@@ -22,6 +22,7 @@ use crate::database::{Database, Temporary};
 use crate::people::People;
 use crate::seed::Seed;
 use crate::subject::{HOST, Raw, Subject};
+use crate::translation::Translation;
 
 /// Days that what is signed is valid, as in the original's configuration.
 const VALIDITY_DAYS: u32 = 1825;
@@ -132,7 +133,7 @@ impl Ours {
             registry: Arc::new(registry),
             options: ApiOptions::default(),
         });
-        Ok(Self { router, database: Database::open(&database.url, seed).await? })
+        Ok(Self { router, database: Database::open(&database.url, seed, &Translation::default()).await? })
     }
 }
 

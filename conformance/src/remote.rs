@@ -1,6 +1,5 @@
 //! A service that is asked over HTTP.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,33 +11,11 @@ use crate::subject::{HOST, Raw, Subject};
 
 const TIME_OUT: Duration = Duration::from_secs(120);
 
-/// What stands elsewhere for what the data says: tokens, and identifiers that are not ours to choose.
-#[derive(Debug, Clone, Default)]
-pub struct Translation {
-    /// Tokens by name of the person.
-    pub tokens: BTreeMap<String, String>,
-    /// Identifiers there, by those of the data.
-    pub identifiers: Vec<(String, String)>,
-}
-
-impl Translation {
-    /// From the data to there.
-    #[must_use]
-    pub fn out(&self, text: &str) -> String {
-        self.identifiers.iter().fold(text.to_owned(), |text, (ours, theirs)| text.replace(ours, theirs))
-    }
-
-    fn back(&self, text: &str) -> String {
-        self.identifiers.iter().fold(text.to_owned(), |text, (ours, theirs)| text.replace(theirs, ours))
-    }
-}
-
 /// A service at a URL, and its database.
 pub struct Remote {
     base: String,
     client: reqwest::Client,
     database: Database,
-    translation: Translation,
 }
 
 impl Remote {
@@ -46,38 +23,37 @@ impl Remote {
     ///
     /// # Errors
     /// When no client can be made.
-    pub fn new(base: &str, database: Database, translation: Translation) -> Result<Self> {
+    pub fn new(base: &str, database: Database) -> Result<Self> {
         let client = reqwest::Client::builder()
             .timeout(TIME_OUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), client, database, translation })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), client, database })
     }
 }
 
 #[async_trait]
 impl Subject for Remote {
     async fn send(&mut self, request: &Request) -> Result<Raw> {
-        let url = format!("{}{}", self.base, self.translation.out(&request.path));
+        let url = format!("{}{}", self.base, request.path);
         let method = request.method.parse().context("no such method")?;
         let mut asked = self.client.request(method, &url).header("host", HOST);
         if request.person != "nobody" {
-            let token = self.translation.tokens.get(&request.person).unwrap_or(&request.person);
-            asked = asked.header("x-auth-token", token);
+            asked = asked.header("x-auth-token", &request.person);
         }
         for (name, value) in &request.headers {
-            asked = asked.header(name, self.translation.out(value));
+            asked = asked.header(name, value);
         }
         if let Some(body) = &request.body {
-            asked = asked.body(self.translation.out(body));
+            asked = asked.body(body.clone());
         }
         let answer = asked.send().await.with_context(|| format!("{} {url}", request.method))?;
         let mut raw = Raw { status: answer.status().as_u16(), ..Raw::default() };
         for (name, value) in answer.headers() {
-            raw.header(name.as_str(), &self.translation.back(&String::from_utf8_lossy(value.as_bytes())));
+            raw.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
         }
-        raw.body = self.translation.back(&answer.text().await?);
+        raw.body = answer.text().await?;
         Ok(raw)
     }
 

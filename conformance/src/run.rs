@@ -8,6 +8,7 @@ use crate::normalize::normalize;
 use crate::record::Record;
 use crate::seed::Seed;
 use crate::subject::Subject;
+use crate::translation::Translation;
 
 /// The name of a request of a case.
 #[must_use]
@@ -19,7 +20,7 @@ pub fn request_name(case: &Case, at: usize) -> String {
 ///
 /// # Errors
 /// When there is no answer at all, or the database can't be put back.
-pub async fn run(subject: &mut dyn Subject, cases: &[Case], seed: &Seed) -> Result<Record> {
+pub async fn run(subject: &mut dyn Subject, cases: &[Case], seed: &Seed, translation: &Translation) -> Result<Record> {
     let mut record = Record::default();
     let mut touched = true;
     for case in cases {
@@ -32,7 +33,8 @@ pub async fn run(subject: &mut dyn Subject, cases: &[Case], seed: &Seed) -> Resu
         for (at, request) in case.requests.iter().enumerate() {
             let name = request_name(case, at);
             let request = with_uuid(request, created.as_deref());
-            let raw = subject.send(&request).await.with_context(|| name.clone())?;
+            let raw = subject.send(&translation.request(&request)).await.with_context(|| name.clone())?;
+            let raw = translation.answer(raw);
             // A refused request changes nothing; a crash may have been on its way.
             touched |= request.changes() && !(400..500).contains(&raw.status);
             if at == 0 {

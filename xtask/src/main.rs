@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
 mod bench;
+mod conformance;
 mod databases;
 mod debian;
 mod demo;
@@ -41,6 +42,8 @@ enum Task {
     Demo(demo::Options),
     /// Measures start, memory, a cluster and a long list, beside the machine's noise.
     Bench(bench::Options),
+    /// Asks thousands of requests and compares our answers with the original's.
+    Conformance(conformance::Options),
     /// Brings up a real OpenStack on this machine's loopback interface, shows it, takes it down.
     Lab(lab::Options),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Lab(options) => lab::run(&workspace, &options),
     };
     match outcome {

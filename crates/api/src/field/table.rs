@@ -82,7 +82,7 @@ pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
         field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters.")
             .or(Is(false))
             .null_is_preset(),
-        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs.").or(Is(true)),
+        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs.").or(Is(true)).null_is_preset(),
         field("hidden", Kind::Boolean, "Whether it is kept out of lists and cluster creation.")
             .or(Is(false))
             .null_is_preset(),
