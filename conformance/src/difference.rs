@@ -24,6 +24,9 @@ pub struct Meant {
     /// What ours answers.
     #[serde(default)]
     pub ours: Shape,
+    /// Databases on which there is no such difference: `mysql`, whose comparisons are the recorded original's.
+    #[serde(default)]
+    pub not_on: Vec<String>,
     /// Why.
     pub reason: String,
 }

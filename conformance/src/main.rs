@@ -17,6 +17,7 @@ use magnum_conformance::report::Report;
 use magnum_conformance::run::run;
 use magnum_conformance::seed::Seed;
 use magnum_conformance::translation::Translation;
+use magnum_store::Backend;
 
 /// Whether we answer as the original does.
 #[derive(Debug, Parser)]
@@ -108,13 +109,18 @@ async fn replay(options: &Replay, mut corpus: Corpus, seed: &Seed, people: &Peop
     .await;
     database.drop_it().await?;
     let report = Report::new(&corpus, &original, &outcome?, &table);
-    let whole = options.only.is_empty();
+    let backend = match options.server.as_deref() {
+        Some(server) if server.starts_with("postgres") => Backend::Postgres,
+        Some(_) => Backend::MySql,
+        None => Backend::Sqlite,
+    };
+    let whole = options.only.is_empty().then_some(backend);
     if options.brief {
         report.unexplained.iter().for_each(|found| println!("{}", found.name));
     } else if let Some(failure) = report.failure(&table, whole) {
         println!("{failure}");
     }
-    if whole {
+    if whole.is_some() {
         println!("{}", report.differences(&table));
     }
     println!("{}", report.table());

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use magnum_store::Backend;
+
 use crate::case::Corpus;
 use crate::compare::{Difference, compare};
 use crate::difference::{Table, shown};
@@ -105,10 +107,10 @@ impl Report {
         })
     }
 
-    /// Why this is no success, in words; `None` when it is one. `whole`: everything was asked, so that each row of the
-    /// table must have been needed.
+    /// Why this is no success, in words; `None` when it is one. `whole`: on this database everything was asked, so that
+    /// each row of the table must have been needed.
     #[must_use]
-    pub fn failure(&self, table: &Table, whole: bool) -> Option<String> {
+    pub fn failure(&self, table: &Table, whole: Option<Backend>) -> Option<String> {
         let mut text = String::new();
         for found in &self.unexplained {
             let _ = writeln!(text, "{}\n    {}", found.name, found.asked.chars().take(400).collect::<String>());
@@ -125,8 +127,9 @@ impl Report {
         for name in &self.unrecorded {
             let _ = writeln!(text, "no answer of the original is kept for {name}");
         }
-        if whole {
-            for (row, _) in table.rows.iter().zip(&self.used).filter(|(_, used)| **used == 0) {
+        if let Some(backend) = whole {
+            let unused = table.rows.iter().zip(&self.used).filter(|(_, used)| **used == 0);
+            for (row, _) in unused.filter(|(row, _)| !row.not_on.iter().any(|name| name == backend.as_str())) {
                 let _ = writeln!(text, "differences.yaml: {} explains nothing", row.name);
             }
         }
