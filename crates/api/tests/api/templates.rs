@@ -92,7 +92,7 @@ async fn values_are_kept_as_the_original_keeps_them() {
         (json!({"labels": null}), "labels", json!({})),
         (json!({"apiserver_port": "8080"}), "apiserver_port", json!(8080)),
         (json!({"tls_disabled": "yes"}), "tls_disabled", json!(true)),
-        (json!({"floating_ip_enabled": null}), "floating_ip_enabled", json!(null)),
+        (json!({"floating_ip_enabled": null}), "floating_ip_enabled", json!(true)),
         (json!({"cluster_distro": "ubuntu"}), "cluster_distro", json!("local")),
         (json!({"dns_nameserver": "8.8.8.8, 1.1.1.1"}), "dns_nameserver", json!("8.8.8.8, 1.1.1.1")),
         (
