@@ -180,6 +180,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
         StoreError::Ambiguous { .. }
         | StoreError::Duplicate { .. }
+        | StoreError::SchemaTooOld { .. }
         | StoreError::WrongStatus { .. }
         | StoreError::WrongOperationState { .. }
         | StoreError::SchemaTooOld { .. } => StatusCode::CONFLICT,
@@ -215,6 +216,10 @@ fn store_message(error: &StoreError) -> String {
         StoreError::WrongOperationState { state } => {
             format!("The operation is {}, which does not allow this.", state.as_str())
         }
+        StoreError::SchemaTooOld { column, revision, .. } => format!(
+            "{column} can't be kept: the service's database is from before {revision}. Leave it out, \
+             or have the operator run 'magnum-db-manage upgrade {revision}'."
+        ),
         StoreError::InvalidSortKey(key) => format!("The sort_key value \"{key}\" is an invalid field for sorting"),
         StoreError::InvalidMarker => "The marker is not valid for this list. Use the last item of a page.".to_owned(),
         StoreError::Unstorable { column, reason: Unstorable::Characters } => format!(

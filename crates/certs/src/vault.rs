@@ -107,7 +107,8 @@ impl Vault {
             magnum: reference(Kept::Client),
             ..CertificateRefs::default()
         };
-        if coe == KUBERNETES {
+        // A database from before they were told apart can't name them: there the cluster's does all, as it did then.
+        if coe == KUBERNETES && self.store.upstream().has_authorities() {
             self.make_authority(cluster, Authority::Etcd).await?;
             self.make_authority(cluster, Authority::FrontProxy).await?;
             refs.etcd_ca = reference(Kept::Authority(Authority::Etcd));

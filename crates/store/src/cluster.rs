@@ -16,9 +16,10 @@ use crate::cells::{Cells, FromCells, Read};
 use crate::entity::{cluster, cluster_template, nodegroup};
 use crate::error::is_duplicate;
 use crate::operation::OPERATION_STEP;
-use crate::page::{paged, sort_column, start_query};
+use crate::page::{paged, start_query};
 use crate::row::naive;
 use crate::transaction::{Turn, retry};
+use crate::upstream::too_old;
 use crate::wakeup::bump;
 use crate::{Backend, Ident, Page, Result, Scope, Store, StoreError, json};
 
@@ -82,19 +83,19 @@ impl Store {
     }
 
     async fn page_of_clusters(&self, scope: &Scope, page: &Page) -> Result<Select<cluster::Entity>> {
-        let sort = sort_column::<cluster::Entity>(page)?;
+        let sort = self.sort_column::<cluster::Entity>(page)?;
         let start = match &page.marker {
             None => None,
             Some(marker) => {
                 let is_marker = Condition::all().add(cluster::Column::Uuid.eq(marker));
-                let found: Option<(i32, bool)> = start_query(visible(scope), cluster::Column::Id, sort, is_marker)
+                let found: Option<(i32, bool)> = start_query(self.visible(scope), cluster::Column::Id, sort, is_marker)
                     .into_tuple()
                     .one(self.read())
                     .await?;
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        Ok(paged(visible(scope), cluster::Column::Id, sort, page, start))
+        Ok(paged(self.visible(scope), cluster::Column::Id, sort, page, start))
     }
 
     /// One cluster by UUID, name or key.
@@ -102,7 +103,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
     pub async fn get_cluster(&self, scope: &Scope, ident: &Ident) -> Result<Cluster> {
-        let select = by_ident(visible(scope), ident).limit(2).into_model::<Read<Option<Cluster>>>();
+        let select = by_ident(self.visible(scope), ident).limit(2).into_model::<Read<Option<Cluster>>>();
         let mut rows = select.all(self.read()).await?;
         if rows.len() > 1 {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
@@ -119,7 +120,7 @@ impl Store {
         scope: &Scope,
         ident: &Ident,
     ) -> Result<(Cluster, Option<Labels>)> {
-        let mut select = by_ident(visible(scope), ident).limit(2).column(cluster_template::Column::Labels);
+        let mut select = by_ident(self.visible(scope), ident).limit(2).column(cluster_template::Column::Labels);
         select = select.column(cluster_template::Column::Id);
         let of_template = cluster::Column::ClusterTemplateId.into_expr();
         QueryTrait::query(&mut select).left_join(
@@ -138,7 +139,7 @@ impl Store {
     /// # Errors
     /// As [`Self::get_cluster`].
     pub async fn get_cluster_uuid(&self, scope: &Scope, ident: &Ident) -> Result<Uuid> {
-        let select = by_ident(visible(scope), ident).limit(2).select_only();
+        let select = by_ident(self.visible(scope), ident).limit(2).select_only();
         let rows: Vec<(i32, Option<String>)> =
             select.columns([cluster::Column::Id, cluster::Column::Uuid]).into_tuple().all(self.read()).await?;
         match rows.as_slice() {
@@ -180,16 +181,16 @@ impl Store {
     async fn create_cluster_in(&self, tx: &DatabaseTransaction, new: &NewCluster) -> Result<Cluster> {
         let cluster = &new.cluster;
         self.take_turn(tx, Turn::Template(&cluster.cluster_template_id)).await?;
-        let template: Option<i32> = cluster_template::Entity::find()
+        let template: Option<(i32, Option<bool>)> = cluster_template::Entity::find()
             .select_only()
-            .column(cluster_template::Column::Id)
+            .columns([cluster_template::Column::Id, cluster_template::Column::MasterLbEnabled])
             .filter(cluster_template::Column::Uuid.eq(&cluster.cluster_template_id))
             .into_tuple()
             .one(tx)
             .await?;
-        if template.is_none() {
+        let Some((_, template_says)) = template else {
             return Err(StoreError::not_found(crate::cluster_template::RESOURCE, &cluster.cluster_template_id));
-        }
+        };
         self.take_turn(tx, Turn::Project(&cluster.project_id)).await?;
         if count(tx, &cluster.project_id).await? >= u64::try_from(new.quota).unwrap_or(0) {
             return Err(StoreError::QuotaExceeded { limit: new.quota });
@@ -198,7 +199,14 @@ impl Store {
         let mut made = cluster.clone();
         made.created_at = Some(self.upstream_now());
         made.updated_at = None;
-        let inserted = cluster::Entity::insert(to_row(&made)).exec(tx).await.map_err(|error| {
+        let mut row = to_row(&made);
+        if !self.knows_master_load_balancer() {
+            if cluster.master_lb_enabled != template_says.unwrap_or(false) {
+                return Err(too_old("cluster", "master_lb_enabled"));
+            }
+            row.master_lb_enabled = NotSet;
+        }
+        let inserted = cluster::Entity::insert(self.fitting(row)?).exec(tx).await.map_err(|error| {
             if is_duplicate(&error) {
                 StoreError::Duplicate { resource: RESOURCE, ident: cluster.uuid.to_string() }
             } else {
@@ -253,7 +261,7 @@ impl Store {
     ) -> Result<()> {
         row.updated_at = Set(naive(Some(self.upstream_now())));
         let updated = cluster::Entity::update_many()
-            .set(row)
+            .set(self.fitting(row)?)
             .filter(cluster::Column::Uuid.eq(cluster_uuid.to_string()))
             .exec(db)
             .await?;
@@ -263,12 +271,28 @@ impl Store {
         Ok(())
     }
 
+    /// The clusters of a scope. Rows without a UUID can't be named, so they are no clusters.
+    fn visible(&self, scope: &Scope) -> Select<cluster::Entity> {
+        let select = self.select::<cluster::Entity>().filter(cluster::Column::Uuid.is_not_null());
+        match scope {
+            Scope::All => select,
+            Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
+        }
+    }
+
+    /// Reads a cluster within a transaction.
+    pub(crate) async fn find_cluster(&self, tx: &DatabaseTransaction, uuid: Uuid) -> Result<Cluster> {
+        let select = by_ident(self.visible(&Scope::All), &Ident::Uuid(uuid)).into_model::<Read<Option<Cluster>>>();
+        let row = select.one(tx).await?;
+        row.and_then(|Read(cluster)| cluster).ok_or_else(|| StoreError::not_found(RESOURCE, uuid))
+    }
+
     /// Numbers of clusters and nodes, of one project or of all.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn stats(&self, project_id: Option<&str>) -> Result<Stats> {
-        let mut clusters = cluster::Entity::find();
+        let mut clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
         let mut nodes = nodegroup::Entity::find();
         if let Some(project_id) = project_id {
             clusters = clusters.filter(cluster::Column::ProjectId.eq(project_id));
@@ -284,16 +308,8 @@ impl Store {
 }
 
 async fn count(db: &impl ConnectionTrait, project_id: &str) -> Result<u64> {
-    Ok(cluster::Entity::find().filter(cluster::Column::ProjectId.eq(project_id)).count(db).await?)
-}
-
-/// The clusters of a scope. Rows without a UUID can't be named, so they are no clusters.
-fn visible(scope: &Scope) -> Select<cluster::Entity> {
-    let select = cluster::Entity::find().filter(cluster::Column::Uuid.is_not_null());
-    match scope {
-        Scope::All => select,
-        Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
-    }
+    let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
+    Ok(clusters.filter(cluster::Column::ProjectId.eq(project_id)).count(db).await?)
 }
 
 fn by_ident(select: Select<cluster::Entity>, ident: &Ident) -> Select<cluster::Entity> {
@@ -303,12 +319,6 @@ fn by_ident(select: Select<cluster::Entity>, ident: &Ident) -> Select<cluster::E
         Ident::Id(id) => select.filter(cluster::Column::Id.eq(*id)),
     };
     select.order_by_asc(cluster::Column::Id)
-}
-
-/// Reads a cluster within a transaction.
-pub(crate) async fn find(tx: &DatabaseTransaction, uuid: Uuid) -> Result<Cluster> {
-    let row = by_ident(visible(&Scope::All), &Ident::Uuid(uuid)).into_model::<Read<Option<Cluster>>>().one(tx).await?;
-    row.and_then(|Read(cluster)| cluster).ok_or_else(|| StoreError::not_found(RESOURCE, uuid))
 }
 
 /// The UUID in a row; without one it can't be named. `None`, with a warning: such a row must not break the list it is in.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::cells::{Cells, FromCells, Read};
 use crate::entity::{cluster, cluster_template};
 use crate::error::is_duplicate;
-use crate::page::{chunks, filled_up, paged, sort_column, start_query};
+use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::naive;
 use crate::transaction::{Turn, retry};
 use crate::{Ident, Page, Result, Store, StoreError, json};
@@ -31,8 +31,8 @@ pub struct Visibility {
 }
 
 impl Visibility {
-    fn select(&self) -> Select<cluster_template::Entity> {
-        let select = cluster_template::Entity::find().filter(cluster_template::Column::Uuid.is_not_null());
+    fn select(&self, store: &Store) -> Select<cluster_template::Entity> {
+        let select = store.select::<cluster_template::Entity>().filter(cluster_template::Column::Uuid.is_not_null());
         if self.admin {
             return select;
         }
@@ -55,18 +55,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
     pub async fn list_templates(&self, visibility: &Visibility, page: &Page) -> Result<Vec<ClusterTemplate>> {
-        let sort = sort_column::<cluster_template::Entity>(page)?;
+        let sort = self.sort_column::<cluster_template::Entity>(page)?;
         let id = cluster_template::Column::Id;
         let start = match &page.marker {
             None => None,
             Some(marker) => {
                 let is_marker = Condition::all().add(cluster_template::Column::Uuid.eq(marker));
                 let found: Option<(i32, bool)> =
-                    start_query(visibility.select(), id, sort, is_marker).into_tuple().one(self.read()).await?;
+                    start_query(visibility.select(self), id, sort, is_marker).into_tuple().one(self.read()).await?;
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let select = paged(visibility.select(), id, sort, page, start).into_model::<Read<Option<ClusterTemplate>>>();
+        let select =
+            paged(visibility.select(self), id, sort, page, start).into_model::<Read<Option<ClusterTemplate>>>();
         Ok(select.all(self.read()).await?.into_iter().filter_map(|Read(template)| template).collect())
     }
 
@@ -76,9 +77,9 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
     pub async fn get_template(&self, visibility: &Visibility, ident: &Ident) -> Result<ClusterTemplate> {
         let select = match ident {
-            Ident::Uuid(uuid) => visibility.select().filter(cluster_template::Column::Uuid.eq(uuid.to_string())),
-            Ident::Name(name) => visibility.select().filter(cluster_template::Column::Name.eq(name)),
-            Ident::Id(id) => visibility.select().filter(cluster_template::Column::Id.eq(*id)),
+            Ident::Uuid(uuid) => visibility.select(self).filter(cluster_template::Column::Uuid.eq(uuid.to_string())),
+            Ident::Name(name) => visibility.select(self).filter(cluster_template::Column::Name.eq(name)),
+            Ident::Id(id) => visibility.select(self).filter(cluster_template::Column::Id.eq(*id)),
         };
         let select = select.order_by_asc(cluster_template::Column::Id).limit(2);
         let mut rows = select.into_model::<Read<Option<ClusterTemplate>>>().all(self.read()).await?;
@@ -96,7 +97,8 @@ impl Store {
     pub async fn templates_by_uuid(&self, uuids: &[String]) -> Result<Vec<ClusterTemplate>> {
         let mut templates = Vec::with_capacity(uuids.len());
         for chunk in chunks(uuids) {
-            let rows = cluster_template::Entity::find()
+            let rows = self
+                .select::<cluster_template::Entity>()
                 .filter(cluster_template::Column::Uuid.is_in(filled_up(chunk)))
                 .into_model::<Read<Option<ClusterTemplate>>>()
                 .all(self.read())
@@ -115,7 +117,7 @@ impl Store {
         made.created_at = Some(self.upstream_now());
         made.updated_at = None;
         let inserted = retry(|| async {
-            cluster_template::Entity::insert(to_row(&made)).exec(self.write()).await.map_err(|error| {
+            cluster_template::Entity::insert(self.fitting(to_row(&made))?).exec(self.write()).await.map_err(|error| {
                 if is_duplicate(&error) {
                     StoreError::Duplicate { resource: RESOURCE, ident: template.uuid.to_string() }
                 } else {
@@ -150,11 +152,12 @@ impl Store {
             let mut row = changed.row.clone();
             row.updated_at = Set(naive(Some(self.upstream_now())));
             cluster_template::Entity::update_many()
-                .set(row)
+                .set(self.fitting(row)?)
                 .filter(cluster_template::Column::Uuid.eq(&uuid))
                 .exec(&tx)
                 .await?;
-            let row = cluster_template::Entity::find()
+            let row = self
+                .select::<cluster_template::Entity>()
                 .filter(cluster_template::Column::Uuid.eq(&uuid))
                 .into_model::<Read<Option<ClusterTemplate>>>()
                 .one(&tx)
@@ -193,8 +196,8 @@ impl Store {
 }
 
 async fn refuse_if_used(db: &impl ConnectionTrait, uuid: Uuid) -> Result<()> {
-    let users =
-        cluster::Entity::find().filter(cluster::Column::ClusterTemplateId.eq(uuid.to_string())).count(db).await?;
+    let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
+    let users = clusters.filter(cluster::Column::ClusterTemplateId.eq(uuid.to_string())).count(db).await?;
     if users > 0 { Err(StoreError::TemplateInUse { uuid }) } else { Ok(()) }
 }
 

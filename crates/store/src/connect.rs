@@ -11,8 +11,8 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use crate::schema::UpstreamHead;
 use crate::seal::{Seal, SealError};
+use crate::upstream::UpstreamHead;
 use crate::wakeup::Wakeups;
 use crate::{Result, StoreError};
 

@@ -73,10 +73,28 @@ pub enum StoreError {
         reason: String,
     },
     /// The database's upstream schema is older than what was asked for.
-    #[error("the database schema has no column {column}: run the upstream migrations first")]
+    #[error(
+        "the database's schema is older than {revision}, which brought {table}.{column}: \
+         'magnum-db-manage upgrade {revision}' brings it there"
+    )]
     SchemaTooOld {
+        /// The table.
+        table: &'static str,
         /// The missing column.
         column: &'static str,
+        /// The upstream revision that brings it.
+        revision: &'static str,
+    },
+    /// Dropping the trust columns would take from clusters what their Heat stacks are reached with.
+    #[error(
+        "{clusters} clusters have a trust, which is what their Heat stacks are reached with, and which {revision} \
+         drops for good: nothing was changed"
+    )]
+    TrustsInUse {
+        /// How many.
+        clusters: i64,
+        /// The upstream revision that drops them.
+        revision: &'static str,
     },
     /// A text is not one that its column can hold.
     #[error("the column {column} can't hold a text {}", reason.as_str())]

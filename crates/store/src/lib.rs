@@ -24,6 +24,8 @@ pub mod resource;
 pub mod schema;
 pub mod seal;
 pub mod service;
+pub mod upgrade;
+pub mod upstream;
 pub mod wakeup;
 
 mod cells;
@@ -44,5 +46,7 @@ pub use nodegroup::{NodeCounts, NodegroupChange};
 pub use outcome::{ClusterOutcome, NodegroupOutcome};
 pub use page::{Ident, Page, Scope, SortDir};
 pub use request::Change;
-pub use schema::{Schema, UpstreamHead};
+pub use schema::Schema;
 pub use seal::{Seal, SealError};
+pub use upgrade::UpgradeStep;
+pub use upstream::UpstreamHead;

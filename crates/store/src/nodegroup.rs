@@ -5,17 +5,16 @@ use std::collections::HashMap;
 use magnum_domain::nodegroup::{MASTER, Taint, WORKER};
 use magnum_domain::{ClusterStatus, Labels, Nodegroup};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IdenStatic, Iterable,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use uuid::Uuid;
 
 use crate::cells::{Cells, FromCells, Read};
 use crate::entity::nodegroup;
 use crate::error::is_duplicate;
-use crate::page::{chunks, filled_up, paged, sort_column, start_query};
+use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::{clip, corrupt, naive};
 use crate::transaction::retry;
 use crate::{Ident, Page, Result, Store, StoreError, json};
@@ -59,7 +58,7 @@ impl Store {
         let mut groups = Vec::with_capacity(clusters.len() * 2);
         for chunk in chunks(clusters) {
             let rows = self
-                .select()
+                .select::<nodegroup::Entity>()
                 .filter(nodegroup::Column::ClusterId.is_in(filled_up(chunk).map(Uuid::to_string)))
                 .into_model::<Read<Result<Nodegroup>>>()
                 .all(self.read())
@@ -100,10 +99,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
     pub async fn list_nodegroups(&self, cluster: Uuid, role: Option<&str>, page: &Page) -> Result<Vec<Nodegroup>> {
-        let sort = sort_column::<nodegroup::Entity>(page)?;
-        if !self.has(sort) {
-            return Err(StoreError::InvalidSortKey(page.sort_key.clone()));
-        }
+        let sort = self.sort_column::<nodegroup::Entity>(page)?;
         let of_cluster = |select: Select<_>| select.filter(nodegroup::Column::ClusterId.eq(cluster.to_string()));
         let start = match &page.marker {
             None => None,
@@ -115,7 +111,7 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let mut select = of_cluster(self.select());
+        let mut select = of_cluster(self.select::<nodegroup::Entity>());
         if let Some(role) = role {
             select = select.filter(nodegroup::Column::Role.eq(role));
         }
@@ -128,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn get_nodegroup(&self, cluster: Uuid, ident: &Ident) -> Result<Nodegroup> {
-        let select = self.select().filter(nodegroup::Column::ClusterId.eq(cluster.to_string()));
+        let select = self.select::<nodegroup::Entity>().filter(nodegroup::Column::ClusterId.eq(cluster.to_string()));
         let select = match ident {
             Ident::Uuid(uuid) => select.filter(nodegroup::Column::Uuid.eq(uuid.to_string())),
             Ident::Name(name) => select.filter(nodegroup::Column::Name.eq(name)),
@@ -152,9 +148,8 @@ impl Store {
         uuid: Uuid,
         change: &NodegroupChange,
     ) -> Result<()> {
-        self.check_columns(change.node_labels.as_ref(), change.node_taints.as_deref())?;
         let updated = nodegroup::Entity::update_many()
-            .set(self.changed_row(change))
+            .set(self.fitting(self.changed_row(change))?)
             .filter(nodegroup::Column::Uuid.eq(uuid.to_string()))
             .exec(db)
             .await?;
@@ -166,7 +161,7 @@ impl Store {
 
     fn changed_row(&self, change: &NodegroupChange) -> nodegroup::ActiveModel {
         let change = change.clone();
-        let mut row = nodegroup::ActiveModel {
+        nodegroup::ActiveModel {
             updated_at: Set(naive(Some(self.upstream_now()))),
             status: change.status.map_or(NotSet, |status| Set(Some(status.into()))),
             status_reason: change
@@ -179,24 +174,16 @@ impl Store {
             stack_id: change.stack_id.map_or(NotSet, |id| Set(Some(id))),
             image_id: change.image_id.map_or(NotSet, |id| Set(Some(id))),
             labels: change.labels.map_or(NotSet, |labels| Set(Some(json::write(&labels)))),
+            node_labels: change.node_labels.map_or(NotSet, |labels| Set(Some(json::write(&labels)))),
+            node_taints: change.node_taints.map_or(NotSet, |taints| Set(Some(json::write(&taints)))),
             ..Default::default()
-        };
-        if self.head().has_node_labels() {
-            row.node_labels = change.node_labels.map_or(NotSet, |labels| Set(Some(json::write(&labels))));
-            row.node_taints = change.node_taints.map_or(NotSet, |taints| Set(Some(json::write(&taints))));
         }
-        row
     }
 
     pub(crate) async fn insert_nodegroup(&self, tx: &DatabaseTransaction, group: &Nodegroup) -> Result<()> {
-        self.check_columns(Some(&group.node_labels), Some(&group.node_taints))?;
         let mut row = to_row(group);
         row.created_at = Set(naive(Some(self.upstream_now())));
-        if !self.head().has_node_labels() {
-            row.node_labels = NotSet;
-            row.node_taints = NotSet;
-        }
-        nodegroup::Entity::insert(row).exec_without_returning(tx).await.map_err(|error| {
+        nodegroup::Entity::insert(self.fitting(row)?).exec_without_returning(tx).await.map_err(|error| {
             if is_duplicate(&error) {
                 StoreError::Duplicate { resource: RESOURCE, ident: group.name.clone() }
             } else {
@@ -206,43 +193,10 @@ impl Store {
         Ok(())
     }
 
-    fn check_columns(&self, labels: Option<&Labels>, taints: Option<&[Taint]>) -> Result<()> {
-        if self.head().has_node_labels() {
-            return Ok(());
-        }
-        if labels.is_some_and(|labels| !labels.is_empty()) {
-            return Err(StoreError::SchemaTooOld { column: "nodegroup.node_labels" });
-        }
-        if taints.is_some_and(|taints| !taints.is_empty()) {
-            return Err(StoreError::SchemaTooOld { column: "nodegroup.node_taints" });
-        }
-        Ok(())
-    }
-
-    /// Whether the database has this column.
-    fn has(&self, column: nodegroup::Column) -> bool {
-        let newer = matches!(column, nodegroup::Column::NodeLabels | nodegroup::Column::NodeTaints);
-        !newer || self.head().has_node_labels()
-    }
-
-    /// Every column of the entity; those that this database has not, as null.
-    fn select(&self) -> Select<nodegroup::Entity> {
-        if self.head().has_node_labels() {
-            return nodegroup::Entity::find();
-        }
-        nodegroup::Column::iter().fold(nodegroup::Entity::find().select_only(), |select, column| {
-            if self.has(column) {
-                select.column(column)
-            } else {
-                select.expr_as(Expr::val(None::<String>).cast_as("char(1)"), column.as_str())
-            }
-        })
-    }
-
     /// The node groups of a cluster, by key, within a transaction.
     pub(crate) async fn nodegroups_in(&self, tx: &DatabaseTransaction, cluster: Uuid) -> Result<Vec<Nodegroup>> {
         let rows = self
-            .select()
+            .select::<nodegroup::Entity>()
             .filter(nodegroup::Column::ClusterId.eq(cluster.to_string()))
             .order_by_asc(nodegroup::Column::Id)
             .into_model::<Read<Result<Nodegroup>>>()

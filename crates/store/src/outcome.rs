@@ -11,6 +11,7 @@ use crate::entity::{cluster, node, nodegroup, operation, resource, x509keypair};
 use crate::operation::{OPERATION_STEP, cancel_unfinished, from_row, owned, unfinished};
 use crate::row::{clip, naive};
 use crate::transaction::{Turn, retry};
+use crate::upstream::{UpstreamHead, select_at};
 use crate::wakeup::bump;
 use crate::{NodegroupChange, Result, Store, StoreError, json};
 
@@ -82,7 +83,7 @@ impl Store {
                 return Ok(false);
             };
             cancel_unfinished(&tx, operation.cluster_uuid, None).await?;
-            delete_rows(&tx, operation.cluster_uuid).await?;
+            delete_rows(&tx, self.head(), operation.cluster_uuid).await?;
             self.forget_turn(&tx, Turn::Cluster(operation.cluster_uuid)).await?;
             tx.commit().await?;
             Ok(true)
@@ -191,9 +192,10 @@ impl Store {
     }
 }
 
-async fn delete_rows(tx: &DatabaseTransaction, cluster_uuid: Uuid) -> Result<()> {
+async fn delete_rows(tx: &DatabaseTransaction, head: UpstreamHead, cluster_uuid: Uuid) -> Result<()> {
     let text = cluster_uuid.to_string();
-    if let Some(row) = cluster::Entity::find().filter(cluster::Column::Uuid.eq(&text)).one(tx).await? {
+    let select = select_at::<cluster::Entity>(head).filter(cluster::Column::Uuid.eq(&text));
+    if let Some(row) = select.one(tx).await? {
         // References that are no UUID lead out of this database, to Barbican or to files.
         let references = [row.ca_cert_ref, row.magnum_cert_ref, row.etcd_ca_cert_ref, row.front_proxy_ca_cert_ref];
         let key_pairs = references.into_iter().flatten().filter(|text| Uuid::try_parse(text).is_ok());

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoColumnRef, NullOrdering, Or
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
-use crate::{Result, StoreError};
+use crate::{Result, Store, StoreError};
 
 /// Whose clusters are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,19 @@ pub(crate) fn filled_up<T>(values: &[T]) -> impl Iterator<Item = &T> {
 pub(crate) struct Start {
     pub(crate) id: i64,
     pub(crate) is_null: bool,
+}
+
+impl Store {
+    /// Finds the column a list is sorted by.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidSortKey`] for one that the table has not, or not yet.
+    pub(crate) fn sort_column<E: EntityTrait>(&self, page: &Page) -> Result<E::Column> {
+        sort_column::<E>(page).and_then(|column| {
+            let known = self.head().has(E::default().table_name(), column.as_str());
+            if known { Ok(column) } else { Err(StoreError::InvalidSortKey(page.sort_key.clone())) }
+        })
+    }
 }
 
 /// Finds the column a list is sorted by.

@@ -7,7 +7,6 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::cluster::find;
 use crate::entity::node;
 use crate::node::planned;
 use crate::transaction::{Turn, retry};
@@ -42,7 +41,7 @@ impl Store {
         let nodes = retry(|| async {
             let tx = self.begin().await?;
             self.take_turn(&tx, Turn::Cluster(cluster)).await?;
-            let row = find(&tx, cluster).await?;
+            let row = self.find_cluster(&tx, cluster).await?;
             let groups = self.nodegroups_in(&tx, cluster).await?;
             let nodes = self.nodes_in(&tx, cluster).await?;
             let difference = difference(&row, &groups, &nodes, remove);

@@ -7,7 +7,6 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
-use crate::cluster::find;
 use crate::entity::{cluster, operation};
 use crate::operation::{OPERATION_STEP, RESOURCE, cancel_unfinished, from_row, unfinished};
 use crate::row::naive;
@@ -62,7 +61,7 @@ impl Store {
         change: &Change,
     ) -> Result<Operation> {
         self.take_turn(tx, Turn::Cluster(new.cluster_uuid)).await?;
-        let cluster = find(tx, new.cluster_uuid).await?;
+        let cluster = self.find_cluster(tx, new.cluster_uuid).await?;
         let others = unfinished(new.cluster_uuid).all(tx).await?;
         let others = others.into_iter().map(from_row).collect::<Result<Vec<_>>>()?;
         if new.kind == OperationKind::Delete {

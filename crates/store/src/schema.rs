@@ -4,43 +4,8 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, Statement};
 use sea_orm_migration::MigratorTrait;
 
 use crate::migration::Migrator;
+use crate::upstream::UpstreamHead;
 use crate::{Backend, Result, Store, StoreError};
-
-/// A revision of the upstream schema that this release works with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum UpstreamHead {
-    /// `c0f832afc4fd`: `cluster` has four trust columns, `nodegroup` lacks `node_labels` and `node_taints`.
-    Driver,
-    /// `d7e6a4d39fe4`: the trust columns are gone.
-    WithoutTrust,
-    /// `b3e1cf4a2d5e`: what a fresh database gets.
-    NodeLabels,
-}
-
-/// The known revisions.
-const HEADS: [(UpstreamHead, &str); 3] = [
-    (UpstreamHead::Driver, "c0f832afc4fd"),
-    (UpstreamHead::WithoutTrust, "d7e6a4d39fe4"),
-    (UpstreamHead::NodeLabels, "b3e1cf4a2d5e"),
-];
-
-impl UpstreamHead {
-    /// Its word in `alembic_version`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        HEADS.iter().find(|(head, _)| *head == self).map_or("", |(_, word)| word)
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        HEADS.iter().find(|(_, known)| *known == word).map(|(head, _)| *head)
-    }
-
-    /// Whether `nodegroup` has the columns for labels and taints of nodes.
-    #[must_use]
-    pub fn has_node_labels(self) -> bool {
-        self >= Self::NodeLabels
-    }
-}
 
 /// What the database holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +44,7 @@ impl Store {
         Ok(Schema { upstream, pending })
     }
 
-    /// Brings the schema up to date: a fresh database gets the upstream tables at [`UpstreamHead::NodeLabels`]; every
+    /// Brings the schema up to date: a fresh database gets the upstream tables at [`UpstreamHead::NEWEST`]; every
     /// database gets our own. Upstream tables that are there are not altered. Several processes may do so at once.
     ///
     /// # Errors
@@ -87,22 +52,34 @@ impl Store {
     pub async fn migrate(&self) -> Result<()> {
         let tx = self.begin().await?;
         lock_migrations(&tx, self.backend()).await?;
-        let found = upstream_head(&tx, self.backend()).await?;
-        // Where our own migrations have begun, the table is theirs: MySQL keeps what an interrupted one has made.
-        let begun = has_table(&tx, self.backend(), crate::migration::TABLE).await?;
-        if found.is_none() && !begun && has_table(&tx, self.backend(), "cluster").await? {
-            let reason = "there is a table `cluster`, but no `alembic_version` that tells its revision".to_owned();
-            return Err(StoreError::SchemaUnknown { reason });
-        }
-        Migrator::up(&tx, None).await?;
+        let made = self.make_tables(&tx).await;
         unlock_migrations(&tx, self.backend()).await?;
+        made?;
         tx.commit().await?;
         self.remember_head().await
     }
 
+    async fn make_tables(&self, tx: &DatabaseTransaction) -> Result<()> {
+        let found = upstream_head(tx, self.backend()).await?;
+        // Where our own migrations have begun, the table is theirs: MySQL keeps what an interrupted one has made.
+        let begun = has_table(tx, self.backend(), crate::migration::TABLE).await?;
+        if found.is_none() && !begun && has_table(tx, self.backend(), "cluster").await? {
+            let reason = "there is a table `cluster`, but no `alembic_version` that tells its revision".to_owned();
+            return Err(StoreError::SchemaUnknown { reason });
+        }
+        Migrator::up(tx, None).await?;
+        Ok(())
+    }
+
+    /// The upstream revision of the database; the newest while it has none.
+    #[must_use]
+    pub fn upstream(&self) -> UpstreamHead {
+        self.head()
+    }
+
     /// The upstream revision, as far as it is known by now.
     pub(crate) fn head(&self) -> UpstreamHead {
-        self.inner.head.get().copied().unwrap_or(UpstreamHead::NodeLabels)
+        self.inner.head.get().copied().unwrap_or(UpstreamHead::NEWEST)
     }
 
     pub(crate) async fn remember_head(&self) -> Result<()> {
@@ -126,9 +103,9 @@ pub(crate) async fn upstream_head(db: &impl ConnectionTrait, backend: Backend) -
     let rows = db.query_all_raw(plain(db.get_database_backend(), "SELECT version_num FROM alembic_version")).await?;
     let words = rows.iter().map(|row| row.try_get_by_index::<String>(0)).collect::<Result<Vec<_>, _>>()?;
     let reason = match words.as_slice() {
-        [word] => match UpstreamHead::from_word(word) {
+        [word] => match UpstreamHead::of_database(word) {
             Some(head) => return Ok(Some(head)),
-            None => format!("revision {word} is none of {}", HEADS.map(|(_, word)| word).join(", ")),
+            None => format!("revision {word} is none of {}", UpstreamHead::words().join(", ")),
         },
         [] => "`alembic_version` is empty".to_owned(),
         several => format!("`alembic_version` has {} rows", several.len()),
@@ -136,7 +113,7 @@ pub(crate) async fn upstream_head(db: &impl ConnectionTrait, backend: Backend) -
     Err(StoreError::SchemaUnknown { reason })
 }
 
-fn plain(backend: DatabaseBackend, sql: &str) -> Statement {
+pub(crate) fn plain(backend: DatabaseBackend, sql: &str) -> Statement {
     Statement::from_string(backend, sql)
 }
 
@@ -152,8 +129,24 @@ pub(crate) async fn has_table(db: &impl ConnectionTrait, backend: Backend, table
     Ok(db.query_one_raw(statement).await?.is_some())
 }
 
-/// Two processes that start at once must not both create tables. SQLite: the transaction is lock enough.
-async fn lock_migrations(tx: &DatabaseTransaction, backend: Backend) -> Result<()> {
+pub(crate) async fn has_column(db: &impl ConnectionTrait, backend: Backend, table: &str, column: &str) -> Result<bool> {
+    let sql = match backend {
+        Backend::Sqlite => "SELECT 1 FROM pragma_table_info(?) WHERE name = ?",
+        Backend::Postgres => {
+            "SELECT 1 FROM information_schema.columns \
+             WHERE table_schema = current_schema() AND table_name = $1 AND column_name = $2"
+        }
+        Backend::MySql => {
+            "SELECT 1 FROM information_schema.columns \
+             WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?"
+        }
+    };
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [table.into(), column.into()]);
+    Ok(db.query_one_raw(statement).await?.is_some())
+}
+
+/// Given back with [`unlock_migrations`], whatever comes of it. Two processes that start at once must not both create tables. SQLite: the transaction is lock enough.
+pub(crate) async fn lock_migrations(tx: &DatabaseTransaction, backend: Backend) -> Result<()> {
     let sql = match backend {
         Backend::Sqlite => return Ok(()),
         Backend::Postgres => "SELECT pg_advisory_xact_lock(6878137)",
@@ -164,7 +157,7 @@ async fn lock_migrations(tx: &DatabaseTransaction, backend: Backend) -> Result<(
     Ok(())
 }
 
-async fn unlock_migrations(tx: &DatabaseTransaction, backend: Backend) -> Result<()> {
+pub(crate) async fn unlock_migrations(tx: &DatabaseTransaction, backend: Backend) -> Result<()> {
     if backend == Backend::MySql {
         let sql = "SELECT RELEASE_LOCK(CONCAT('magnum-migration-', DATABASE()))";
         tx.query_one_raw(plain(tx.get_database_backend(), sql)).await?;

@@ -7,7 +7,8 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use super::{IndexDef, create_indexed};
 use crate::Backend;
-use crate::schema::{UpstreamHead, has_table};
+use crate::schema::has_table;
+use crate::upstream::UpstreamHead;
 
 pub(crate) struct Migration;
 
@@ -223,7 +224,7 @@ impl MigrationTrait for Migration {
         let head = Query::insert()
             .into_table(Alias::new("alembic_version"))
             .columns([version])
-            .values_panic([UpstreamHead::NodeLabels.as_str().into()])
+            .values_panic([UpstreamHead::NEWEST.as_str().into()])
             .to_owned();
         db.execute(&head).await?;
         Ok(())

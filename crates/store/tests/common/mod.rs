@@ -8,6 +8,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 pub mod rows;
+pub mod upstream;
 
 use std::future::Future;
 use std::io::Write;
