@@ -215,10 +215,10 @@ impl Store {
         let entity = <A::Entity as Default>::default();
         let table = entity.table_name();
         for column in <A::Entity as EntityTrait>::Column::iter().filter(|column| !head.has(table, column.as_str())) {
-            if let ActiveValue::Set(value) = row.get(column) {
-                if !says_nothing(&value) {
-                    return Err(too_old(table, column.as_str()));
-                }
+            if let ActiveValue::Set(value) = row.get(column)
+                && !says_nothing(&value)
+            {
+                return Err(too_old(table, column.as_str()));
             }
             row.not_set(column);
         }

@@ -92,7 +92,8 @@ async fn is_used_as_it_is(database: Database, recorded: &Recorded) {
     assert_eq!(read_old.master_lb_enabled, recorded.head() < UpstreamHead::MasterLoadBalancer);
     assert_eq!(its_labels, Some(template.labels.clone()));
     assert_eq!(read_old.created_at.unwrap().to_rfc3339(), "2020-02-02T02:02:02+00:00");
-    assert_eq!(store.templates_by_uuid(&[template.uuid.to_string()]).await.unwrap(), [template.clone()]);
+    let found = store.templates_by_uuid(&[template.uuid.to_string()]).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&template));
     assert_eq!(store.count_clusters("p1").await.unwrap(), 2);
 
     lives_and_ends(&store, &made, &template).await;
