@@ -27,6 +27,9 @@ pub(crate) struct ConfigFiles {
     /// Log more
     #[arg(long, global = true)]
     pub(crate) debug: bool,
+    /// Other options of `[DEFAULT]` from the command line: name, value.
+    #[arg(skip)]
+    pub(crate) overrides: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +49,12 @@ pub(crate) enum Command {
     /// Look at policy
     #[command(subcommand)]
     Policy(Policy),
+    /// Make links to this program under upstream's names (magnum-api, magnum-conductor, magnum-db-manage,
+    /// magnum-driver-manage, magnum-status): called by one of them it is that program
+    Links {
+        /// Folder for the links, such as /usr/local/bin
+        folder: PathBuf,
+    },
 }
 
 /// Folder for everything that is kept.

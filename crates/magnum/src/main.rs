@@ -5,12 +5,14 @@
 //! - `wiring.rs`: puts the crates together; the one place that names implementations
 //! - `state_dir.rs`: what is kept between starts, and what the first start makes
 //! - `tools.rs`: the commands that look at things and end
+//! - `named/`: the same program under upstream's names
 //! - `logging.rs`: logs
 
 mod cli;
 mod cloud;
 mod listener;
 mod logging;
+mod named;
 mod serve;
 mod state_dir;
 mod tools;
@@ -27,14 +29,20 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    // One provider for the whole process; a second call can only mean that it is set.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let name = named::name();
+    let ended = match name {
+        Some(name) => named::run(name),
+        None => run(Cli::parse()),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // Before logging is set up there is nowhere else to say it.
             #[allow(clippy::print_stderr)]
             {
-                eprintln!("magnum: {}", in_words(&error));
+                eprintln!("{}: {}", name.unwrap_or("magnum"), in_words(&error));
             }
             ExitCode::FAILURE
         }
@@ -42,14 +50,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    // One provider for the whole process; a second call can only mean that it is set.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli.command {
         Command::Serve(options) => serve::run(&cli.config, &options, serve::Parts::BOTH),
         Command::Api(options) => serve::run(&cli.config, &options, serve::Parts::API),
         Command::Conductor(state) => serve::run(&cli.config, &cli::Serve::conductor(state), serve::Parts::CONDUCTOR),
         Command::Db(command) => tools::database(&cli.config, &command),
         Command::Config(command) => tools::config(&cli.config, &command),
+        Command::Links { folder } => named::links::make(&folder),
         Command::Policy(command) => tools::policy(&cli.config, &command),
     }
 }

@@ -15,7 +15,7 @@ use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
 use magnum_config::{CorsSettings, IdentityBackend, Settings, Sources};
 use magnum_domain::catalogue;
-use magnum_domain::driver::{Driver, Drivers};
+use magnum_domain::driver::{ClusterType, Driver, Drivers};
 use magnum_drivers::local::{LocalDriver, LocalOptions};
 use magnum_identity::{Authenticator, Bootstrap, BuiltIn, Catalogue, NoAuth, Options as IdentityOptions};
 use magnum_policy::{Options as PolicyOptions, Policy};
@@ -25,6 +25,7 @@ use secrecy::ExposeSecret;
 
 use crate::cli::{self, ConfigFiles};
 use crate::cloud::Cloud;
+use crate::named;
 use crate::state_dir::StateDir;
 
 /// Reads the configuration. The command line outweighs files.
@@ -38,12 +39,15 @@ pub(crate) fn settings(files: &ConfigFiles, state: &cli::StateDir) -> anyhow::Re
     if files.debug {
         sources = sources.with("DEFAULT", "debug", "true");
     }
+    for (name, value) in &files.overrides {
+        sources = sources.with("DEFAULT", name, value.clone());
+    }
     Ok(Settings::load(&sources)?)
 }
 
 /// The files that options come from.
 pub(crate) fn sources(files: &ConfigFiles) -> Sources {
-    Sources::discover("magnum", &files.config_file, &files.config_dir, std::env::vars())
+    Sources::discover(named::name().unwrap_or("magnum"), &files.config_file, &files.config_dir, std::env::vars())
 }
 
 /// Connects to the database and brings our own tables to the newest state.
@@ -81,6 +85,13 @@ async fn connect(settings: &Settings, options: &ConnectOptions) -> anyhow::Resul
 pub(crate) fn vault(settings: &Settings, store: &Store, seal: SealKey) -> Vault {
     let kind = KeyKind::rsa(settings.x509.rsa_key_size).unwrap_or(KeyKind::Rsa2048);
     Vault::new(store.clone(), seal).making(settings.x509.term_of_validity, kind)
+}
+
+/// The drivers that are offered, by name, and what each makes. Brings none up.
+pub(crate) fn offered(settings: &Settings) -> Vec<(&'static str, Vec<ClusterType>)> {
+    let disabled = |name: &str| settings.drivers.disabled_drivers.iter().any(|disabled| disabled == name);
+    let local = settings.local.enabled && !disabled(LocalDriver::NAME);
+    local.then(|| (LocalDriver::NAME, LocalDriver::cluster_types())).into_iter().collect()
 }
 
 /// The drivers that are offered.

@@ -134,6 +134,17 @@ impl Shared {
 }
 
 impl LocalDriver {
+    /// Its name.
+    pub const NAME: &str = "local";
+
+    /// What it makes.
+    #[must_use]
+    pub fn cluster_types() -> Vec<ClusterType> {
+        // The legacy standalone Swarm is made as swarm mode, which answers the same clients.
+        let made = |coe: &str| ClusterType { server_type: "vm".to_owned(), os: OS.to_owned(), coe: coe.to_owned() };
+        ["swarm-mode", "swarm"].map(made).to_vec()
+    }
+
     /// Takes what it works with; nothing happens yet.
     ///
     /// Background tasks are started by the driver itself, on the runtime that its methods are called on, when a
@@ -197,13 +208,11 @@ impl LocalDriver {
 #[async_trait]
 impl Driver for LocalDriver {
     fn name(&self) -> &'static str {
-        "local"
+        Self::NAME
     }
 
     fn provides(&self) -> Vec<ClusterType> {
-        // The legacy standalone Swarm is made as swarm mode, which answers the same clients.
-        let made = |coe: &str| ClusterType { server_type: "vm".to_owned(), os: OS.to_owned(), coe: coe.to_owned() };
-        ["swarm-mode", "swarm"].map(made).to_vec()
+        Self::cluster_types()
     }
 
     async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {
