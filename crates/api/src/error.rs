@@ -13,6 +13,7 @@ use magnum_policy::Denied;
 use magnum_store::{StoreError, Unstorable};
 use serde::Serialize;
 
+use crate::field::read::shorten;
 use crate::microversion::{MAXIMUM, MINIMUM, Microversion, SERVICE, VERSION_HEADER, VersionError};
 
 /// Result of everything that serves a request.
@@ -182,8 +183,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         | StoreError::Duplicate { .. }
         | StoreError::SchemaTooOld { .. }
         | StoreError::WrongStatus { .. }
-        | StoreError::WrongOperationState { .. }
-        | StoreError::SchemaTooOld { .. } => StatusCode::CONFLICT,
+        | StoreError::WrongOperationState { .. } => StatusCode::CONFLICT,
         StoreError::QuotaExceeded { .. } => StatusCode::FORBIDDEN,
         StoreError::TemplateInUse { .. }
         | StoreError::InvalidSortKey(_)
@@ -216,11 +216,13 @@ fn store_message(error: &StoreError) -> String {
         StoreError::WrongOperationState { state } => {
             format!("The operation is {}, which does not allow this.", state.as_str())
         }
-        StoreError::SchemaTooOld { column, revision, .. } => format!(
-            "{column} can't be kept: the service's database is from before {revision}. Leave it out, \
+        StoreError::SchemaTooOld { table, column, revision } => format!(
+            "This database was made by an older release and has no column {table}.{column}. Leave it out, \
              or have the operator run 'magnum-db-manage upgrade {revision}'."
         ),
-        StoreError::InvalidSortKey(key) => format!("The sort_key value \"{key}\" is an invalid field for sorting"),
+        StoreError::InvalidSortKey(key) => {
+            format!("The sort_key value \"{}\" is an invalid field for sorting", shorten(key))
+        }
         StoreError::InvalidMarker => "The marker is not valid for this list. Use the last item of a page.".to_owned(),
         StoreError::Unstorable { column, reason: Unstorable::Characters } => format!(
             "The database can't keep the characters of {column}: its columns take none beyond U+FFFF, such as emoji. \
@@ -229,10 +231,6 @@ fn store_message(error: &StoreError) -> String {
         StoreError::Unstorable { column, reason: Unstorable::Length } => {
             format!("The database can't keep the whole of {column}: it is too long for its column. Shorten it.")
         }
-        StoreError::SchemaTooOld { column } => format!(
-            "This database was made by an older release and has no column {column}. \
-             Leave it out, or have the operator run the migrations of a newer release."
-        ),
         StoreError::Unavailable(_) => NO_DATABASE.to_owned(),
         _ => INTERNAL.to_owned(),
     }
