@@ -115,9 +115,9 @@ fn an_upgrade_is_checked() {
                   | Result: Success                           |\n| Details: None                             |\n";
     assert!(out.starts_with(begins), "{out}");
 
-    std::fs::write(installed.path("policy.json"), "{}").unwrap();
+    std::fs::write(installed.path("rules.json"), "{}").unwrap();
     installed
-        .write("json.conf", &format!("[oslo_policy]\npolicy_file = {}\n", installed.path("policy.json").display()));
+        .write("json.conf", &format!("[oslo_policy]\npolicy_file = {}\n", installed.path("rules.json").display()));
     installed.write("odd.conf", "[api]\nprot = 1\n[database]\nbackend = sqlalchemy\n");
     installed.write("wrong.conf", "[api]\nport = many\n");
     for (file, worst, check_name, result) in
