@@ -26,8 +26,6 @@ pub struct Server {
     pub url: String,
     bind: String,
     pub extra_arguments: Vec<String>,
-    /// `serve`, or `api` for a server that carries nothing out.
-    pub role: &'static str,
 }
 
 impl Server {
@@ -41,7 +39,6 @@ impl Server {
             url: format!("https://{bind}"),
             bind,
             extra_arguments: Vec::new(),
-            role: "serve",
         }
     }
 
@@ -54,7 +51,7 @@ impl Server {
     pub fn spawn(&mut self, environment: &[(&str, &str)]) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_magnum"))
-            .args([self.role, "--state-dir"])
+            .args(["serve", "--state-dir"])
             .arg(&self.state_dir)
             .args(["--bind", &self.bind])
             .args(&self.extra_arguments)
