@@ -116,8 +116,7 @@ fn an_upgrade_is_checked() {
     assert!(out.starts_with(begins), "{out}");
 
     std::fs::write(installed.path("rules.json"), "{}").unwrap();
-    installed
-        .write("json.conf", &format!("[oslo_policy]\npolicy_file = {}\n", installed.path("rules.json").display()));
+    installed.write("json.conf", &format!("[oslo_policy]\npolicy_file = {}\n", installed.path("rules.json").display()));
     installed.write("odd.conf", "[api]\nprot = 1\n[database]\nbackend = sqlalchemy\n");
     installed.write("wrong.conf", "[api]\nport = many\n");
     for (file, worst, check_name, result) in
