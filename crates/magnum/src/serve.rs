@@ -116,8 +116,8 @@ async fn say_what_the_schema_lacks(store: &Store) -> anyhow::Result<()> {
     if let Some(head) = schema.upstream.filter(|head| !head.has_node_labels()) {
         tracing::warn!(
             "the database has upstream's schema {}, without columns for labels and taints of node groups: requests that set \
-             them are refused. To have them, stop every API and conductor, keep a copy of the database, and run \
-             `magnum-db-manage upgrade` of upstream's release 23 or newer",
+             them are refused. To have them, stop every API and conductor, keep a copy of the database, and run this \
+             program's own `magnum-db-manage upgrade head`: upstream's would drop the trusts of its Heat clusters",
             head.as_str()
         );
     }
