@@ -19,6 +19,9 @@ use crate::{Result, StoreError};
 /// How long SQLite waits for a writer of another process.
 const SQLITE_BUSY: Duration = Duration::from_secs(15);
 
+/// How long the first connection may take.
+const KNOCK: Duration = Duration::from_secs(10);
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backend {
@@ -214,6 +217,19 @@ fn mysql_query(query: &str) -> String {
     if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
 }
 
+/// One connection of its own, before there is a pool: a pool tries again in silence for as long as a call may wait, and an
+/// operator should hear at once that nobody listens there.
+async fn knock<O>(connect: &O, options: &ConnectOptions) -> Result<()>
+where
+    O: sqlx::ConnectOptions,
+    O::Connection: Sized,
+{
+    let limit = options.acquire_timeout.min(KNOCK);
+    let connection = tokio::time::timeout(limit, connect.connect()).await;
+    let connection = connection.map_err(|_| unavailable(sqlx::Error::PoolTimedOut))?.map_err(unavailable)?;
+    sqlx::Connection::close(connection).await.map_err(unavailable)
+}
+
 fn unavailable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))
 }
@@ -282,6 +298,7 @@ const TRUSTED: Duration = Duration::from_secs(1);
 
 async fn postgres(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection> {
     let connect = PgConnectOptions::from_str(url).map_err(invalid)?.application_name("magnum");
+    knock(&connect, options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -303,6 +320,7 @@ const MYSQL_SESSION: [&str; 2] = [
 
 async fn mysql(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection> {
     let connect = MySqlConnectOptions::from_str(url).map_err(invalid)?;
+    knock(&connect, options).await?;
     let pool = MySqlPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
