@@ -208,6 +208,7 @@ fn deny(workspace: &Workspace, options: &Options) -> Result<()> {
 fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {
     install(workspace, options, &[debian::COMPILER, debian::NODES, debian::DATABASES, debian::PYTHON])?;
     let openstack = python::openstack_client(workspace, !options.no_install)?;
+    let schemathesis = python::schemathesis(workspace, !options.no_install)?;
 
     let everything = options.cargo_test.is_empty();
     let lab_wanted =
@@ -238,7 +239,8 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
         .env("MAGNUM_TEST_MARIADB_URL", mariadb.url())
         .env("MAGNUM_TEST_REQUIRE_DATABASES", "1")
         .env("MAGNUM_TEST_REQUIRE_CLIENT", "1")
-        .env("MAGNUM_TEST_OPENSTACK", openstack);
+        .env("MAGNUM_TEST_OPENSTACK", openstack)
+        .env("MAGNUM_TEST_SCHEMATHESIS", schemathesis);
     if everything {
         tests.arg("--workspace").args(FAULT_POINTS);
     }

@@ -26,6 +26,8 @@ pub struct Server {
     pub url: String,
     bind: String,
     pub extra_arguments: Vec<String>,
+    /// `serve`, or `api` for a server that carries nothing out.
+    role: &'static str,
 }
 
 impl Server {
@@ -39,7 +41,16 @@ impl Server {
             url: format!("https://{bind}"),
             bind,
             extra_arguments: Vec::new(),
+            role: "serve",
         }
+    }
+
+    /// Prepares a server that carries nothing out, and has no TLS, as it is meant to stand behind a proxy.
+    pub fn api(state_dir: &Path) -> Self {
+        let mut server = Self::new(state_dir);
+        server.role = "api";
+        server.url = format!("http://{}", server.bind);
+        server
     }
 
     /// Starts the process with `environment` added to ours, and waits until it answers.
@@ -51,7 +62,7 @@ impl Server {
     pub fn spawn(&mut self, environment: &[(&str, &str)]) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_magnum"))
-            .args(["serve", "--state-dir"])
+            .args([self.role, "--state-dir"])
             .arg(&self.state_dir)
             .args(["--bind", &self.bind])
             .args(&self.extra_arguments)
@@ -82,7 +93,7 @@ impl Server {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the server ended with {status} before it was ready:\n{}", self.log_text());
             }
-            if self.state_dir.join("tls/ca.pem").exists()
+            if (self.role == "api" || self.state_dir.join("tls/ca.pem").exists())
                 && let Ok(answer) = self.http().get(format!("{}/healthcheck", self.url)).send().await
                 && answer.status().is_success()
             {
@@ -131,9 +142,12 @@ impl Server {
 
     /// An HTTP client that trusts this server and nothing else.
     pub fn http(&self) -> reqwest::Client {
-        let ca = std::fs::read(self.state_dir.join("tls/ca.pem")).unwrap();
+        let authorities = (self.role != "api").then(|| {
+            let ca = std::fs::read(self.state_dir.join("tls/ca.pem")).unwrap();
+            reqwest::Certificate::from_pem(&ca).unwrap()
+        });
         reqwest::Client::builder()
-            .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
+            .tls_certs_only(authorities)
             .timeout(Duration::from_secs(60))
             .no_proxy()
             .build()
