@@ -241,6 +241,7 @@ fn ambiguous(resource: &str) -> String {
         "Cluster" => ("clusters", "cluster"),
         "Nodegroup" => ("nodegroups", "nodegroup"),
         "ClusterTemplate" => ("ClusterTemplates", "ClusterTemplate"),
+        "Federation" => ("federations", "federation"),
         other => return format!("Several rows of {other} exist with same name. Please use the uuid instead."),
     };
     format!("Multiple {several} exist with same name. Please use the {one} uuid instead.")

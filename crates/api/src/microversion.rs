@@ -28,6 +28,8 @@ pub const MINIMUM: Microversion = minor(1);
 /// Newest version that is served.
 pub const MAXIMUM: Microversion = minor(14);
 
+/// Making and changing a bay is answered before it is done.
+pub(crate) const ASYNC_BAYS: Microversion = minor(2);
 /// `PATCH /v1/clusters/{id}?rollback=` is understood.
 pub(crate) const ROLLBACK: Microversion = minor(3);
 /// `actions/resize` and `actions/upgrade` exist.
@@ -38,6 +40,8 @@ pub(crate) const UPGRADE: Microversion = minor(8);
 pub(crate) const NODEGROUPS: Microversion = minor(9);
 /// Groups may be empty; a cluster from an unknown template is 404 rather than 400.
 pub(crate) const ZERO_NODES: Microversion = minor(10);
+/// Clusters and templates are no longer known as bays and bay models.
+pub(crate) const BAYS_GONE: Microversion = minor(11);
 /// Credentials can be replaced.
 pub(crate) const CREDENTIALS: Microversion = minor(12);
 /// Clusters show `cluster_id` in place of `stack_id`.
@@ -46,7 +50,7 @@ pub(crate) const CLUSTER_ID: Microversion = minor(13);
 /// What each version brought, as the document of the API tells it.
 pub(crate) const HISTORY: &[(Microversion, &str)] = &[
     (minor(1), "The first version."),
-    (minor(2), "Bays became asynchronous."),
+    (ASYNC_BAYS, "Bays became asynchronous."),
     (ROLLBACK, "`rollback` in updates of clusters."),
     (minor(4), "Statistics; served at every version."),
     (minor(5), "Replacing the certificate authority; served at every version."),
@@ -55,7 +59,7 @@ pub(crate) const HISTORY: &[(Microversion, &str)] = &[
     (UPGRADE, "Upgrading a cluster."),
     (NODEGROUPS, "Node groups."),
     (ZERO_NODES, "Node groups without a node."),
-    (minor(11), "Bays and bay models are gone."),
+    (BAYS_GONE, "Bays and bay models are gone."),
     (CREDENTIALS, "Replacing the credential of a cluster."),
     (CLUSTER_ID, "`cluster_id` in place of `stack_id`."),
     (MAXIMUM, "Labels and taints of node groups; served since 1.9."),

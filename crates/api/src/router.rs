@@ -21,8 +21,8 @@ use crate::middleware::{
 };
 use crate::openapi::Head;
 use crate::resources::{
-    certificate, cluster, cluster_action, cluster_create, cluster_template, cluster_update, credential, event,
-    federation, health, mservice, node, nodegroup, nodegroup_write, operation, quota, root, stats,
+    bay, bay_model, certificate, cluster, cluster_action, cluster_create, cluster_template, cluster_update, credential,
+    event, federation, health, mservice, node, nodegroup, nodegroup_write, operation, quota, root, stats,
 };
 use crate::throttle::Throttle;
 
@@ -89,6 +89,12 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<ApiState>> {
         .routes(routes!(federation::list, federation::create))
         .routes(routes!(federation::detail))
         .routes(routes!(federation::show, federation::update, federation::delete))
+        .routes(routes!(bay::list, bay::create))
+        .routes(routes!(bay::detail))
+        .routes(routes!(bay::show, bay::update, bay::delete))
+        .routes(routes!(bay_model::list, bay_model::create))
+        .routes(routes!(bay_model::detail))
+        .routes(routes!(bay_model::show, bay_model::update, bay_model::delete))
 }
 
 /// Upstream's answers where a path lacks its last part (400) or has one too many (405, without a method that would do).

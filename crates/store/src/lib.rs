@@ -13,6 +13,7 @@ pub mod cluster_template;
 pub mod connect;
 pub mod error;
 pub mod event;
+pub mod federation;
 pub mod identity;
 pub mod node;
 pub mod nodegroup;

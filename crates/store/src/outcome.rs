@@ -27,7 +27,7 @@ pub struct NodegroupOutcome {
 /// What becomes of a cluster's rows at the end of an operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterOutcome {
-    /// Its status; `None`, or a waiting delete, leaves it as it is.
+    /// Its status; `None`, or another operation that waits, leaves it as it is.
     pub status: Option<ClusterStatus>,
     /// Why it failed; `None` clears what was there, when a status is written.
     pub status_reason: Option<String>,
@@ -47,7 +47,7 @@ impl Store {
     /// Ends an operation and writes what came of it, with a last event, all or nothing. False, with nothing written,
     /// when it is no longer the owner's.
     ///
-    /// While a delete waits behind it, the cluster and its node groups keep their statuses.
+    /// While others wait behind it the cluster keeps its status; while a delete does, its node groups do as well.
     ///
     /// # Errors
     /// When the database fails.
@@ -162,7 +162,8 @@ impl Store {
         };
         let waiting = unfinished(operation.cluster_uuid).all(tx).await?;
         let delete_waits = waiting.iter().any(|row| row.kind == OperationKind::Delete.as_str());
-        if let Some(status) = outcome.status.clone().filter(|_| !delete_waits) {
+        // The last of several changes says how it ended: it has brought about what all of them wanted.
+        if let Some(status) = outcome.status.clone().filter(|_| waiting.is_empty()) {
             row.status = Set(Some(status.into()));
             row.status_reason = Set(outcome.status_reason.as_deref().map(|reason| clip(reason).into_owned()));
         }

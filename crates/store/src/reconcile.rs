@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::entity::node;
 use crate::node::planned;
+use crate::operation::{from_row, unfinished};
 use crate::transaction::{Turn, retry};
 use crate::wakeup::bump;
 use crate::{Result, Store};
@@ -32,7 +33,8 @@ struct Difference {
 impl Store {
     /// Makes a cluster's node rows fit its node groups: plans nodes at the lowest free positions where there are too
     /// few, marks as leaving where there are too many: first those that `remove` names by UUID, name or address, then
-    /// those with the highest position. All nodes of a group that is gone or being deleted leave. Called again, it
+    /// those with the highest position. The same goes for those that unfinished operations name: their groups are as
+    /// small already. All nodes of a group that is gone or being deleted leave. Called again, it
     /// changes nothing. Returns all nodes of the cluster.
     ///
     /// # Errors
@@ -44,7 +46,11 @@ impl Store {
             let row = self.find_cluster(&tx, cluster).await?;
             let groups = self.nodegroups_in(&tx, cluster).await?;
             let nodes = self.nodes_in(&tx, cluster).await?;
-            let difference = difference(&row, &groups, &nodes, remove);
+            let mut named = remove.to_vec();
+            for waiting in unfinished(cluster).all(&tx).await? {
+                named.extend(from_row(waiting)?.arguments.nodes_to_remove);
+            }
+            let difference = difference(&row, &groups, &nodes, &named);
             if difference == Difference::default() {
                 return Ok(nodes);
             }

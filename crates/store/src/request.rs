@@ -30,7 +30,8 @@ impl Store {
     /// carries it out, all or nothing.
     ///
     /// A delete is not kept from anything by other operations: those that have not begun are cancelled, one that runs
-    /// is asked to stop, and the delete waits for its end. A delete while one is on its way is that one.
+    /// is asked to stop, and the delete waits for its end. A delete while one is on its way is that one. Changes to
+    /// different node groups wait for each other; anything else finds the cluster busy.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::WrongStatus`] when `allowed` refuses the status or another operation is
@@ -68,7 +69,7 @@ impl Store {
             if let Some(delete) = others.into_iter().find(|other| other.kind == OperationKind::Delete) {
                 return Ok(delete);
             }
-        } else if let Some(other) = others.first() {
+        } else if let Some(other) = others.iter().find(|other| !may_queue(new, other)) {
             return Err(StoreError::WrongStatus { status: cluster.status, busy_with: Some(other.kind) });
         }
         if !allowed(&cluster.status) {
@@ -213,6 +214,15 @@ impl Store {
         operation::Entity::update_many().set(row).filter(operation::Column::Uuid.eq(uuid.to_string())).exec(tx).await?;
         Ok(())
     }
+}
+
+/// Whether a change may wait behind an unfinished one: both are about one node group, and not about the same.
+/// Autoscalers resize several groups at once, and upstream takes that.
+fn may_queue(new: &NewOperation, other: &Operation) -> bool {
+    use OperationKind::{NodegroupCreate, NodegroupDelete, NodegroupUpdate, Resize, Update};
+    matches!(new.kind, Resize | NodegroupCreate | NodegroupUpdate | NodegroupDelete)
+        && matches!(other.kind, Update | Resize | NodegroupCreate | NodegroupUpdate | NodegroupDelete)
+        && new.arguments.nodegroup != other.arguments.nodegroup
 }
 
 /// What clusters and node groups show while an operation is on its way.

@@ -3,6 +3,7 @@
 //! [`table`] has one [`FieldSpec`] table for each resource. From it come the checks, upstream's messages, defaults of
 //! removed attributes and the schemas of the OpenAPI document ([`schema`]).
 
+pub(crate) mod older;
 pub(crate) mod read;
 pub(crate) mod schema;
 pub(crate) mod table;

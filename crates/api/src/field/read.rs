@@ -56,6 +56,13 @@ impl Body {
         items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
+    /// Has a field by another name.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if let Some(value) = self.0.remove(from) {
+            self.0.insert(to.to_owned(), value);
+        }
+    }
+
     /// Any value that was sent.
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name)

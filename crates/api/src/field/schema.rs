@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::read::{ENTRIES, FREE_TEXT};
-use super::{Access, BodySpec, FieldSpec, Kind, Null, table};
+use super::{Access, BodySpec, FieldSpec, Kind, Null, older, table};
 
 /// Bodies by name: what `request_body` of a handler refers to.
 macro_rules! bodies {
@@ -42,6 +42,10 @@ bodies! {
     QuotaBody => table::QUOTA,
     /// A federation.
     FederationBody => table::FEDERATION,
+    /// A cluster to make, by its older name.
+    BayBody => older::BAY,
+    /// A cluster template to make, by its older name.
+    BayModelBody => older::BAY_MODEL,
 }
 
 fn body(spec: &BodySpec) -> RefOr<Schema> {

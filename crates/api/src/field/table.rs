@@ -4,11 +4,11 @@ use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word a
 use super::{BodySpec, FieldSpec, Kind};
 
 /// Any text of 1 to 255 characters.
-const TEXT: Kind = Kind::Text { min: 1, max: 255 };
+pub(super) const TEXT: Kind = Kind::Text { min: 1, max: 255 };
 /// A number of nodes.
 const NODES: Kind = Kind::Integer { min: 0, max: i32::MAX };
 /// A number from one.
-const POSITIVE: Kind = Kind::Integer { min: 1, max: i32::MAX };
+pub(super) const POSITIVE: Kind = Kind::Integer { min: 1, max: i32::MAX };
 
 /// Statuses of clusters and node groups.
 pub(crate) const STATUSES: &[&str] = &[
@@ -36,11 +36,11 @@ const HEALTH: &[&str] = &["HEALTHY", "UNHEALTHY", "UNKNOWN"];
 /// Orchestration engines: upstream's of all its releases.
 pub(crate) const COES: &[&str] = &["kubernetes", "swarm", "swarm-mode", "mesos", "dcos"];
 
-const fn field(name: &'static str, kind: Kind, about: &'static str) -> FieldSpec {
+pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> FieldSpec {
     FieldSpec::new(name, kind, about)
 }
 
-const fn fixed(name: &'static str) -> FieldSpec {
+pub(super) const fn fixed(name: &'static str) -> FieldSpec {
     FieldSpec::read_only(name)
 }
 
@@ -204,6 +204,21 @@ pub(crate) const CERTIFICATE: BodySpec = BodySpec {
     argument: "certificate",
     fields: &[
         field("cluster_uuid", Kind::FreeText, "UUID or name of the cluster.").mandatory(),
+        field("csr", Kind::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
+        field("ca_cert_type", Kind::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
+        FieldSpec::ignored("pem", Kind::FreeText),
+        fixed("links"),
+        fixed("created_at"),
+        fixed("updated_at"),
+    ],
+};
+
+/// [`CERTIFICATE`] before 1.11, when a cluster could be named as a bay.
+pub(crate) const CERTIFICATE_OF_BAY: BodySpec = BodySpec {
+    argument: "certificate",
+    fields: &[
+        field("bay_uuid", Kind::FreeText, "UUID or name of the cluster."),
+        field("cluster_uuid", Kind::FreeText, "UUID or name of the cluster."),
         field("csr", Kind::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
         field("ca_cert_type", Kind::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
         FieldSpec::ignored("pem", Kind::FreeText),

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::field::schema::CertificateBody;
 use crate::field::{self, table};
+use crate::microversion::BAYS_GONE;
 use crate::query::Query;
 use crate::throttle::Throttle;
 use crate::view::certificate::CertificateView;
@@ -78,7 +79,13 @@ pub(crate) async fn create(
     body: Json,
 ) -> Result<Response> {
     query.only(&[])?;
-    let body = field::read(&table::CERTIFICATE, &body.required(table::CERTIFICATE.argument)?)?;
+    let body = body.required(table::CERTIFICATE.argument)?;
+    let is_bay = context.version < BAYS_GONE && body.get("bay_uuid").is_some();
+    let spec = if is_bay { &table::CERTIFICATE_OF_BAY } else { &table::CERTIFICATE };
+    let mut body = field::read(spec, &body)?;
+    if body.text("cluster_uuid").is_none() {
+        body.rename("bay_uuid", "cluster_uuid");
+    }
     let ident = body.text("cluster_uuid").unwrap_or_default();
     let cluster = named_in_body(&api, &context, &ident).await?;
     context.may_with("certificate:create", &cluster.project_id, &cluster.user_id)?;

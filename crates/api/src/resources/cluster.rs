@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use magnum_domain::operation::Arguments;
-use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Nodegroup, OperationKind};
+use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Labels, Nodegroup, OperationKind};
 use magnum_store::{Change, Ident, NodegroupChange, Page, Scope};
 use uuid::Uuid;
 
+use super::vocabulary::{CLUSTERS, Vocabulary};
 use super::{Api, PageQuery, Segments, find_cluster, nameable, operation};
 use crate::ApiState;
 use crate::context::Context;
@@ -23,8 +24,13 @@ use crate::view::cluster::{ClusterList, FullCluster, ShortCluster};
 #[utoipa::path(get, path = "/v1/clusters", tag = "clusters", params(PageQuery),
     responses((status = 200, body = ClusterList<ShortCluster>)))]
 pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Result<Response> {
-    context.may("cluster:get_all")?;
-    let scope = context.scope("cluster:get_all_all_projects")?;
+    list_of(&api, &context, query, &CLUSTERS).await
+}
+
+/// A page of clusters by either name.
+pub(crate) async fn list_of(api: &ApiState, context: &Context, query: Query, words: &Vocabulary) -> Result<Response> {
+    words.may(context, "get_all")?;
+    let scope = words.scope(context, "get_all")?;
     let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
     let clusters = api.store.list_cluster_summaries(&scope, &page).await?;
     let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
@@ -33,7 +39,10 @@ pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Res
         let counts = counts.get(&cluster.uuid).copied().unwrap_or_default();
         ShortCluster::of_summary(cluster, counts, &context.base, context.version)
     });
-    let next = next(&context, "/v1/clusters", &page, &uuids);
+    let next = next(context, &words.path(""), &page, &uuids);
+    if words.is_older() {
+        return words.older_list(views, next, &context.base);
+    }
     answer(StatusCode::OK, &ClusterList { clusters: views.collect(), next })
 }
 
@@ -41,21 +50,29 @@ pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Res
 #[utoipa::path(get, path = "/v1/clusters/detail", tag = "clusters", params(PageQuery),
     responses((status = 200, body = ClusterList<FullCluster>)))]
 pub(crate) async fn detail(State(api): Api, context: Context, query: Query) -> Result<Response> {
-    context.may("cluster:detail")?;
-    let scope = context.scope("cluster:detail_all_projects")?;
-    let (page, clusters, groups) = rows(&api, query, &scope).await?;
+    detail_of(&api, &context, query, &CLUSTERS).await
+}
+
+/// A page of clusters by either name, with everything that is told of them.
+pub(crate) async fn detail_of(api: &ApiState, context: &Context, query: Query, words: &Vocabulary) -> Result<Response> {
+    words.may(context, "detail")?;
+    let scope = words.scope(context, "detail")?;
+    let (page, clusters, groups) = rows(api, query, &scope).await?;
     let mut by_cluster: HashMap<Uuid, Vec<&Nodegroup>> = HashMap::with_capacity(clusters.len());
     for group in &groups {
         by_cluster.entry(group.cluster_id).or_default().push(group);
     }
-    let templates = templates(&api, &clusters).await?;
+    let templates = templates(api, &clusters).await?;
     let views = clusters.iter().map(|cluster| {
         let groups = by_cluster.get(&cluster.uuid).map(Vec::as_slice).unwrap_or_default();
         let template = templates.get(&cluster.cluster_template_id).map(|template| &template.labels);
         FullCluster::new(cluster, groups, template, &context.base, context.version)
     });
     let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
-    let next = next(&context, "/v1/clusters/detail", &page, &uuids);
+    let next = next(context, &words.path("/detail"), &page, &uuids);
+    if words.is_older() {
+        return words.older_list(views, next, &context.base);
+    }
     answer(StatusCode::OK, &ClusterList { clusters: views.collect(), next })
 }
 
@@ -93,14 +110,34 @@ pub(crate) async fn show(
     query: Query,
 ) -> Result<Response> {
     query.only(&[])?;
-    let scope = context.scope("cluster:get_one_all_projects")?;
-    nameable("Cluster", &ident)?;
-    let (cluster, template) = api.store.get_cluster_and_template_labels(&scope, &Ident::parse(&ident)).await?;
-    context.may_with("cluster:get", &cluster.project_id, &cluster.user_id)?;
+    show_one(&api, &context, &ident, &CLUSTERS).await
+}
+
+/// A cluster by either name.
+pub(crate) async fn show_one(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<Response> {
+    let scope = words.scope(context, "get_one")?;
+    nameable("Cluster", ident)?;
+    let (cluster, template) = api.store.get_cluster_and_template_labels(&scope, &Ident::parse(ident)).await?;
+    context.may_with(&words.rule("get"), &cluster.project_id, &cluster.user_id)?;
+    answer_one(api, context, (&cluster, template.as_ref()), StatusCode::OK, words).await
+}
+
+/// The answer with a whole cluster, and the labels of its template if they are to be compared.
+pub(crate) async fn answer_one(
+    api: &ApiState,
+    context: &Context,
+    (cluster, template): (&Cluster, Option<&Labels>),
+    status: StatusCode,
+    words: &Vocabulary,
+) -> Result<Response> {
     let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
     let groups: Vec<&Nodegroup> = groups.iter().collect();
-    let view = FullCluster::new(&cluster, &groups, template.as_ref(), &context.base, context.version);
-    answer(StatusCode::OK, &view.with_faults(&cluster, &groups))
+    let view = FullCluster::new(cluster, &groups, template, &context.base, context.version);
+    let view = view.with_faults(cluster, &groups);
+    if words.is_older() {
+        return answer(status, &words.shown(&view, &context.base)?);
+    }
+    answer(status, &view)
 }
 
 /// Deletes a cluster, whatever its status. It is gone when showing it answers 404.
@@ -114,9 +151,14 @@ pub(crate) async fn delete(
     query: Query,
 ) -> Result<Response> {
     query.only(&[])?;
-    let scope = context.scope("cluster:delete_all_projects")?;
-    let cluster = find_cluster(&api, &scope, &ident).await?;
-    context.may_with("cluster:delete", &cluster.project_id, &cluster.user_id)?;
+    delete_one(&api, &context, &ident, &CLUSTERS).await
+}
+
+/// Deletes a cluster by either name.
+pub(crate) async fn delete_one(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<Response> {
+    let scope = words.scope(context, "delete")?;
+    let cluster = find_cluster(api, &scope, ident).await?;
+    context.may_with(&words.rule("delete"), &cluster.project_id, &cluster.user_id)?;
     let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
     let going = NodegroupChange { status: Some(ClusterStatus::DeleteInProgress), ..NodegroupChange::default() };
     let change = Change {
@@ -124,7 +166,7 @@ pub(crate) async fn delete(
         nodegroups: groups.iter().map(|group| (group.uuid, going.clone())).collect(),
         new_nodegroup: None,
     };
-    let delete = operation(&api, &context, &cluster, OperationKind::Delete, Arguments::default());
+    let delete = operation(api, context, &cluster, OperationKind::Delete, Arguments::default());
     api.store.request_operation(delete, &|_| true, change).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::{
-    Api, DryRunQuery, Segments, find_cluster, is_changeable, nameable, operation, status_message, template_of,
+    Api, DryRunQuery, Segments, find_cluster, has_changeable_groups, nameable, operation, status_message, template_of,
     wrong_status,
 };
 use crate::ApiState;
@@ -81,7 +81,7 @@ pub(crate) async fn resize(
         new_nodegroup: None,
     };
     let resize = operation(&api, &context, &cluster, OperationKind::Resize, arguments);
-    api.store.request_operation(resize, &is_changeable, change).await?;
+    api.store.request_operation(resize, &has_changeable_groups, change).await?;
     Accepted::response(cluster.uuid)
 }
 

@@ -10,6 +10,7 @@ use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Labels, Nodegroup, 
 use magnum_store::{Ident, NewCluster, StoreError};
 use uuid::Uuid;
 
+use super::vocabulary::{CLUSTERS, Vocabulary};
 use super::{Api, DryRunQuery, nameable, operation};
 use crate::ApiState;
 use crate::body::Json;
@@ -17,12 +18,13 @@ use crate::context::Context;
 use crate::dry_run::Imagined;
 use crate::error::{ApiError, Result};
 use crate::field::schema::ClusterBody;
-use crate::field::{self, Body, table};
+use crate::field::{self, Body};
 use crate::microversion::ZERO_NODES;
 use crate::query::Query;
 use crate::rules;
 use crate::view::plan::PlanView;
 use crate::view::{Accepted, answer};
+use crate::warning::Warnings;
 
 /// Default minutes for a cluster to come up.
 const CREATE_TIMEOUT: i32 = 60;
@@ -36,30 +38,48 @@ pub(crate) const NO_ZERO_NODES: &str = "Resizing a nodegroup to zero is not supp
 pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     let query = query.only(&["dry_run"])?;
     let is_dry = query.boolean("dry_run")?;
-    let body = field::read(&table::CLUSTER, &body.required(table::CLUSTER.argument)?)?;
-    let template = template(&api, &context, &body.text("cluster_template_id").unwrap_or_default()).await?;
-    let (masters, workers) = (body.integer("master_count").unwrap_or(1), body.integer("node_count").unwrap_or(1));
-    rules::cluster::shape(&api, &template, body.integer("docker_volume_size"), masters)?;
-    if workers == 0 && context.version < ZERO_NODES {
-        return Err(ApiError::invalid(NO_ZERO_NODES));
-    }
-    context.may("cluster:create")?;
-    let quota = quota(&api, context.project()?).await?;
-    let cluster = cluster(&context, &template, &body)?;
-    let nodegroups = match check(&api, &context, &cluster, &template, (masters, workers)).await {
-        Ok(nodegroups) => nodegroups,
-        Err(error) => return Err(within_quota(&api, &cluster.project_id, quota).await.err().unwrap_or(error)),
-    };
-    let warnings = rules::labels::warnings(&template.coe, &cluster.labels);
+    let Wanted { new, template, warnings } = wanted(&api, &context, body, &CLUSTERS).await?;
     if is_dry {
+        let NewCluster { cluster, nodegroups, .. } = new;
         let imagined = Imagined { cluster, template, nodegroups, nodes: vec![], resources: vec![], remove: vec![] };
         let plan = api.planner.plan(&imagined.snapshot()).await?;
         return Ok(warnings.on(answer(StatusCode::OK, &PlanView::new(&plan))?));
     }
-    let arguments = Arguments { warnings: warnings.texts(), ..Arguments::default() };
-    let operation = operation(&api, &context, &cluster, OperationKind::Create, arguments);
-    let made = api.store.create_cluster(NewCluster { cluster, nodegroups, operation, quota }).await?;
+    let made = api.store.create_cluster(new).await?;
     Ok(warnings.on(Accepted::response(made.uuid)?))
+}
+
+/// A cluster that may be made.
+pub(crate) struct Wanted {
+    /// The rows.
+    pub(crate) new: NewCluster,
+    /// What it is made from.
+    template: ClusterTemplate,
+    /// What deserves a word.
+    pub(crate) warnings: Warnings,
+}
+
+/// Reads and checks the body of a request for a cluster, by either name.
+pub(crate) async fn wanted(api: &ApiState, context: &Context, body: Json, words: &Vocabulary) -> Result<Wanted> {
+    let spec = words.patch.fields;
+    let body = words.todays(field::read(spec, &body.required(spec.argument)?)?);
+    let template = template(api, context, &body.text("cluster_template_id").unwrap_or_default(), words).await?;
+    let (masters, workers) = (body.integer("master_count").unwrap_or(1), body.integer("node_count").unwrap_or(1));
+    rules::cluster::shape(api, &template, body.integer("docker_volume_size"), masters)?;
+    if workers == 0 && context.version < ZERO_NODES {
+        return Err(ApiError::invalid(NO_ZERO_NODES));
+    }
+    words.may(context, "create")?;
+    let quota = quota(api, context.project()?).await?;
+    let cluster = cluster(context, &template, &body, words.suffix)?;
+    let nodegroups = match check(api, context, &cluster, &template, (masters, workers)).await {
+        Ok(nodegroups) => nodegroups,
+        Err(error) => return Err(within_quota(api, &cluster.project_id, quota).await.err().unwrap_or(error)),
+    };
+    let warnings = rules::labels::warnings(&template.coe, &cluster.labels);
+    let arguments = Arguments { warnings: warnings.texts(), ..Arguments::default() };
+    let operation = operation(api, context, &cluster, OperationKind::Create, arguments);
+    Ok(Wanted { new: NewCluster { cluster, nodegroups, operation, quota }, template, warnings })
 }
 
 /// What upstream checks once it knows that the caller may. The groups of the new cluster come of it.
@@ -89,7 +109,7 @@ async fn within_quota(api: &ApiState, project_id: &str, limit: i32) -> Result<()
 }
 
 /// The template, by UUID, name or database key. Before 1.10 a missing one was a fault of the body.
-async fn template(api: &ApiState, context: &Context, ident: &str) -> Result<ClusterTemplate> {
+async fn template(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<ClusterTemplate> {
     let found = match nameable("ClusterTemplate", ident) {
         Ok(()) => {
             let ident = Ident::parse_with_id(ident);
@@ -99,7 +119,7 @@ async fn template(api: &ApiState, context: &Context, ident: &str) -> Result<Clus
     };
     found.map_err(|error| match error {
         error @ (ApiError::NotFound(_) | ApiError::Store(StoreError::NotFound { .. }))
-            if context.version < ZERO_NODES =>
+            if context.version < ZERO_NODES || words.is_older() =>
         {
             ApiError::invalid(error.to_string())
         }
@@ -133,7 +153,7 @@ fn labels(body: &Body, template: &ClusterTemplate) -> Labels {
 }
 
 /// The row: what the body says, else what the template says.
-fn cluster(context: &Context, template: &ClusterTemplate, body: &Body) -> Result<Cluster> {
+fn cluster(context: &Context, template: &ClusterTemplate, body: &Body, suffix: &str) -> Result<Cluster> {
     let or = |name: &str, preset: &Option<String>| body.text(name).or_else(|| preset.clone());
     let floating_ip = if body.has("floating_ip_enabled") {
         body.boolean("floating_ip_enabled")
@@ -144,7 +164,7 @@ fn cluster(context: &Context, template: &ClusterTemplate, body: &Body) -> Result
     Ok(Cluster {
         id: 0,
         uuid: Uuid::new_v4(),
-        name: Some(body.text("name").unwrap_or_else(|| crate::name::generate("cluster"))),
+        name: Some(body.text("name").unwrap_or_else(|| crate::name::generate(suffix))),
         project_id: context.project()?.to_owned(),
         user_id: context.caller.user_id.clone(),
         cluster_template_id: template.uuid.to_string(),

@@ -5,78 +5,60 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use magnum_domain::ClusterTemplate;
 use magnum_store::{Ident, Visibility};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::vocabulary::{TEMPLATES, Vocabulary};
 use super::{Api, PageQuery, Segments, nameable};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
 use crate::error::{ApiError, Result};
+use crate::field;
 use crate::field::read::{as_dictionary, as_integer, preset};
 use crate::field::schema::ClusterTemplateBody;
-use crate::field::{self, table};
 use crate::page::{self, Marker};
-use crate::patch::{Patch, Rules};
+use crate::patch::Patch;
 use crate::query::Query;
 use crate::rules;
 use crate::view::answer;
 use crate::view::cluster_template::{TemplateList, TemplateView};
 use crate::warning::Warnings;
 
-/// What a patch may touch (§4.3 of the reference).
-const PATCH: Rules = Rules {
-    fields: &table::CLUSTER_TEMPLATE,
-    internal: &[],
-    mandatory: &[
-        "coe",
-        "image_id",
-        "network_driver",
-        "external_network_id",
-        "tls_disabled",
-        "public",
-        "server_type",
-        "registry_enabled",
-        "cluster_distro",
-        "hidden",
-    ],
-};
-
 /// Lists cluster templates: the project's own and public ones, to administrators all.
 #[utoipa::path(get, path = "/v1/clustertemplates", tag = "cluster templates", params(PageQuery),
     responses((status = 200, body = TemplateList)))]
 pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Result<Response> {
-    context.may("clustertemplate:get_all")?;
-    let visibility = context.templates("clustertemplate:get_all_all_projects")?;
-    page_of(&api, &context, query, &visibility, "/v1/clustertemplates").await
+    page_of(&api, &context, query, "get_all", &TEMPLATES).await
 }
 
 /// The same as the plain list, which has everything already.
 #[utoipa::path(get, path = "/v1/clustertemplates/detail", tag = "cluster templates", params(PageQuery),
     responses((status = 200, body = TemplateList)))]
 pub(crate) async fn detail(State(api): Api, context: Context, query: Query) -> Result<Response> {
-    context.may("clustertemplate:detail")?;
-    let visibility = context.templates("clustertemplate:detail_all_projects")?;
-    page_of(&api, &context, query, &visibility, "/v1/clustertemplates/detail").await
+    page_of(&api, &context, query, "detail", &TEMPLATES).await
 }
 
-async fn page_of(
+/// A page of templates by either name; `verb` is `get_all` or `detail`.
+pub(crate) async fn page_of(
     api: &ApiState,
     context: &Context,
     query: Query,
-    visibility: &Visibility,
-    path: &str,
+    verb: &str,
+    words: &Vocabulary,
 ) -> Result<Response> {
+    words.may(context, verb)?;
+    let visibility = words.templates(context, verb)?;
     let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
-    let templates = api.store.list_templates(visibility, &page).await?;
+    let templates = api.store.list_templates(&visibility, &page).await?;
     let last = templates.last().map(|template| template.uuid.to_string());
-    answer(
-        StatusCode::OK,
-        &TemplateList {
-            clustertemplates: templates.iter().map(|template| TemplateView::new(template, &context.base)).collect(),
-            next: page::next(&context.base, path, &page, templates.len(), last),
-        },
-    )
+    let path = words.path(if verb == "detail" { "/detail" } else { "" });
+    let next = page::next(&context.base, &path, &page, templates.len(), last);
+    let views = templates.iter().map(|template| TemplateView::new(template, &context.base));
+    if words.is_older() {
+        return words.older_list(views, next, &context.base);
+    }
+    answer(StatusCode::OK, &TemplateList { clustertemplates: views.collect(), next })
 }
 
 async fn find(api: &ApiState, visibility: &Visibility, ident: &str) -> Result<ClusterTemplate> {
@@ -95,12 +77,25 @@ pub(crate) async fn show(
     query: Query,
 ) -> Result<Response> {
     query.only(&[])?;
-    let visibility = context.templates("clustertemplate:get_one_all_projects")?;
-    let template = find(&api, &visibility, &ident).await?;
+    show_one(&api, &context, &ident, &TEMPLATES).await
+}
+
+/// A template by either name.
+pub(crate) async fn show_one(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<Response> {
+    let visibility = words.templates(context, "get_one")?;
+    let template = find(api, &visibility, ident).await?;
     if !template.public {
-        context.may_with("clustertemplate:get", &template.project_id, &template.user_id)?;
+        context.may_with(&words.rule("get"), &template.project_id, &template.user_id)?;
     }
-    answer(StatusCode::OK, &TemplateView::new(&template, &context.base))
+    shown(&template, context, StatusCode::OK, words)
+}
+
+fn shown(template: &ClusterTemplate, context: &Context, status: StatusCode, words: &Vocabulary) -> Result<Response> {
+    let view = TemplateView::new(template, &context.base);
+    if words.is_older() {
+        return answer(status, &words.shown(&view, &context.base)?);
+    }
+    answer(status, &view)
 }
 
 /// Makes a cluster template.
@@ -108,7 +103,12 @@ pub(crate) async fn show(
     responses((status = 201, body = TemplateView)))]
 pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let spec = &table::CLUSTER_TEMPLATE;
+    make(&api, &context, body, &TEMPLATES).await
+}
+
+/// Makes a template by either name.
+pub(crate) async fn make(api: &ApiState, context: &Context, body: Json, words: &Vocabulary) -> Result<Response> {
+    let spec = words.patch.fields;
     let body = field::read(spec, &body.required(spec.argument)?)?;
     if body.text("coe").is_none() {
         let coe = if body.has("coe") { "None" } else { "Unset" };
@@ -130,26 +130,26 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     if let Some(uuid) = body.text("uuid").and_then(|text| Uuid::try_parse(&text).ok()) {
         template.uuid = uuid;
     }
-    template.name.get_or_insert_with(|| crate::name::generate("template"));
-    rules::cluster_template::shape(&api, &mut template)?;
-    context.may("clustertemplate:create")?;
-    let found = rules::cluster_template::create(&api, &context.caller, &mut template).await?;
-    if template.public || template.hidden {
-        may_publish(&context)?;
+    template.name.get_or_insert_with(|| crate::name::generate(words.suffix));
+    rules::cluster_template::shape(api, &mut template)?;
+    words.may(context, "create")?;
+    let found = rules::cluster_template::create(api, &context.caller, &mut template).await?;
+    if template.public || (template.hidden && !words.is_older()) {
+        may_publish(context, words)?;
     }
-    rules::cluster_template::bootable(&api, &template, &found)?;
+    rules::cluster_template::bootable(api, &template, &found)?;
     let template = api.store.create_template(&template).await?;
     let warnings = rules::labels::warnings(&template.coe, &template.labels);
-    let mut response = warnings.on(answer(StatusCode::CREATED, &TemplateView::new(&template, &context.base))?);
-    let location = context.base.join(&format!("/v1/clustertemplates/{}", template.uuid));
+    let mut response = warnings.on(shown(&template, context, StatusCode::CREATED, words)?);
+    let location = context.base.join(&words.path(&format!("/{}", template.uuid)));
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
 }
 
-fn may_publish(context: &Context) -> Result<()> {
-    context.may("clustertemplate:publish").map_err(|_| {
+fn may_publish(context: &Context, words: &Vocabulary) -> Result<()> {
+    words.may(context, "publish").map_err(|_| {
         ApiError::Forbidden("Not authorized to set public or hidden flag for cluster template.".to_owned())
     })
 }
@@ -166,34 +166,38 @@ pub(crate) async fn update(
     body: Json,
 ) -> Result<Response> {
     query.only(&[])?;
-    let patch = Patch::read(body.optional(), &PATCH)?;
-    let visibility = context.templates("clustertemplate:update_all_projects")?;
-    let before = find(&api, &visibility, &ident).await?;
+    change(&api, &context, &ident, body, &TEMPLATES).await
+}
+
+/// Changes a template by either name.
+pub(crate) async fn change(
+    api: &ApiState,
+    context: &Context,
+    ident: &str,
+    body: Json,
+    words: &Vocabulary,
+) -> Result<Response> {
+    let patch = Patch::read(body.optional(), &words.patch)?;
+    let visibility = words.templates(context, "update")?;
+    let before = find(api, &visibility, ident).await?;
     let mut after = before.clone();
-    for (name, value) in patch.apply(&stored(&before, &context)?, &PATCH)? {
+    let stored = words.shown(&TemplateView::new(&before, &context.base), &context.base)?;
+    for (name, value) in patch.apply(&stored, &words.patch)? {
         assign(&mut after, &name, &value);
     }
-    rules::cluster_template::engine(&api, &mut after)?;
-    context.may_with("clustertemplate:update", &before.project_id, &before.user_id)?;
-    let found = rules::cluster_template::update(&api, &context.caller, &after).await?;
-    if (after.public, after.hidden) != (before.public, before.hidden) {
-        may_publish(&context)?;
+    rules::cluster_template::engine(api, &mut after)?;
+    context.may_with(&words.rule("update"), &before.project_id, &before.user_id)?;
+    let found = rules::cluster_template::update(api, &context.caller, &after).await?;
+    if after.public != before.public || (after.hidden != before.hidden && !words.is_older()) {
+        may_publish(context, words)?;
     }
-    rules::cluster_template::bootable(&api, &after, &found)?;
+    rules::cluster_template::bootable(api, &after, &found)?;
     let template = api.store.update_template(&before, &after).await?;
     let warnings = match template.labels == before.labels {
         true => Warnings::default(),
         false => rules::labels::warnings(&template.coe, &template.labels),
     };
-    Ok(warnings.on(answer(StatusCode::OK, &TemplateView::new(&template, &context.base))?))
-}
-
-/// A template as a patch sees it: as it is shown.
-fn stored(template: &ClusterTemplate, context: &Context) -> Result<Map<String, Value>> {
-    match serde_json::to_value(TemplateView::new(template, &context.base)) {
-        Ok(Value::Object(members)) => Ok(members),
-        _ => Err(ApiError::Internal("a template is no JSON object".to_owned())),
-    }
+    Ok(warnings.on(shown(&template, context, StatusCode::OK, words)?))
 }
 
 /// Deletes a cluster template that no cluster uses.
@@ -207,9 +211,14 @@ pub(crate) async fn delete(
     query: Query,
 ) -> Result<Response> {
     query.only(&[])?;
-    let visibility = context.templates("clustertemplate:delete_all_projects")?;
-    let template = find(&api, &visibility, &ident).await?;
-    context.may_with("clustertemplate:delete", &template.project_id, &template.user_id)?;
+    delete_one(&api, &context, &ident, &TEMPLATES).await
+}
+
+/// Deletes a template by either name.
+pub(crate) async fn delete_one(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<Response> {
+    let visibility = words.templates(context, "delete")?;
+    let template = find(api, &visibility, ident).await?;
+    context.may_with(&words.rule("delete"), &template.project_id, &template.user_id)?;
     api.store.delete_template(template.uuid).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

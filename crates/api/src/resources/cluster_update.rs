@@ -9,6 +9,7 @@ use magnum_store::{Change, NodegroupChange};
 use serde_json::{Map, Value};
 
 use super::cluster_create::NO_ZERO_NODES;
+use super::vocabulary::{CLUSTERS, Vocabulary};
 use super::{Api, DryRunQuery, Segments, find_cluster, is_changeable, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
@@ -16,37 +17,13 @@ use crate::context::Context;
 use crate::dry_run::Imagined;
 use crate::error::{ApiError, Result};
 use crate::field::read::{as_dictionary, as_integer};
-use crate::field::table;
 use crate::microversion::{ROLLBACK, ZERO_NODES};
-use crate::patch::{Patch, Rules};
+use crate::patch::Patch;
 use crate::query::Query;
 use crate::rules;
 use crate::view::cluster::FullCluster;
 use crate::view::plan::PlanView;
 use crate::view::{Accepted, answer};
-
-/// What a patch may touch (§5.3 of the reference).
-const PATCH: Rules = Rules {
-    fields: &table::CLUSTER,
-    internal: &[
-        "api_address",
-        "node_addresses",
-        "master_addresses",
-        "stack_id",
-        "cluster_id",
-        "ca_cert_ref",
-        "magnum_cert_ref",
-        "etcd_ca_cert_ref",
-        "front_proxy_ca_cert_ref",
-        "trust_id",
-        "trustee_user_name",
-        "trustee_password",
-        "trustee_user_id",
-    ],
-    mandatory: &["cluster_template_id", "health_status"],
-};
-/// What may really change.
-const CHANGEABLE: [&str; 3] = ["node_count", "health_status", "health_status_reason"];
 
 /// Changes the size of the default group of workers, or what is known of the cluster's health.
 #[utoipa::path(patch, path = "/v1/clusters/{cluster_ident}", tag = "clusters",
@@ -65,14 +42,37 @@ pub(crate) async fn update(
     let known: &[&str] = if context.version < ROLLBACK { &["dry_run"] } else { &["dry_run", "rollback"] };
     let query = query.only(known)?;
     let (is_dry, rollback) = (query.boolean("dry_run")?, query.boolean("rollback")?);
-    let patch = Patch::read(body.optional(), &PATCH)?;
-    let scope = context.scope("cluster:update_all_projects")?;
-    let cluster = find_cluster(&api, &scope, &ident).await?;
-    context.may_with("cluster:update", &cluster.project_id, &cluster.user_id)?;
-    context.may("cluster:update_health_status")?;
+    change(&api, &context, &ident, body, Manner { is_dry, rollback }, &CLUSTERS).await
+}
+
+/// How a change is to be made.
+pub(crate) struct Manner {
+    /// Whether it is only to be shown.
+    pub(crate) is_dry: bool,
+    /// Whether it goes back if it fails.
+    pub(crate) rollback: bool,
+}
+
+/// Changes a cluster by either name.
+pub(crate) async fn change(
+    api: &ApiState,
+    context: &Context,
+    ident: &str,
+    body: Json,
+    Manner { is_dry, rollback }: Manner,
+    words: &Vocabulary,
+) -> Result<Response> {
+    let patch = Patch::read(body.optional(), &words.patch)?;
+    let scope = words.scope(context, "update")?;
+    let cluster = find_cluster(api, &scope, ident).await?;
+    context.may_with(&words.rule("update"), &cluster.project_id, &cluster.user_id)?;
+    if !words.is_older() {
+        context.may("cluster:update_health_status")?;
+    }
     let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
-    let differs = patch.apply(&stored(&cluster, &groups, &context)?, &PATCH)?;
-    let refused: Vec<&str> = differs.keys().map(String::as_str).filter(|name| !CHANGEABLE.contains(name)).collect();
+    let differs = patch.apply(&stored(&cluster, &groups, context, words)?, &words.patch)?;
+    let refused = differs.keys().map(String::as_str).filter(|name| !words.changeable.contains(name));
+    let refused: Vec<&str> = refused.map(|name| words.today(name)).collect();
     if !refused.is_empty() {
         return Err(ApiError::invalid(format!("cannot change cluster property(ies) {}.", refused.join(", "))));
     }
@@ -81,13 +81,13 @@ pub(crate) async fn update(
         return Err(ApiError::invalid(NO_ZERO_NODES));
     }
     if count.is_some() {
-        rules::cluster::update(&api, &context.caller, &cluster).await?;
+        rules::cluster::update(api, &context.caller, &cluster).await?;
     }
     if is_dry {
-        return plan(&api, cluster, groups, count).await;
+        return plan(api, cluster, groups, count).await;
     }
     if let Some(count) = count {
-        resize(&api, &context, &cluster, &groups, count, rollback).await?;
+        resize(api, context, &cluster, &groups, count, rollback).await?;
     }
     if differs.contains_key("health_status") || differs.contains_key("health_status_reason") {
         let status =
@@ -109,12 +109,15 @@ fn default_workers(groups: &[Nodegroup]) -> Result<&Nodegroup> {
 }
 
 /// A cluster as a patch sees it: as it is shown, with the size of the one group that a patch can change.
-fn stored(cluster: &Cluster, groups: &[Nodegroup], context: &Context) -> Result<Map<String, Value>> {
+fn stored(
+    cluster: &Cluster,
+    groups: &[Nodegroup],
+    context: &Context,
+    words: &Vocabulary,
+) -> Result<Map<String, Value>> {
     let all: Vec<&Nodegroup> = groups.iter().collect();
     let view = FullCluster::new(cluster, &all, None, &context.base, context.version);
-    let Ok(Value::Object(mut members)) = serde_json::to_value(view) else {
-        return Err(ApiError::Internal("a cluster is no JSON object".to_owned()));
-    };
+    let mut members = words.shown(&view, &context.base)?;
     if let Ok(workers) = default_workers(groups) {
         members.insert("node_count".to_owned(), workers.node_count.into());
     }

@@ -1,5 +1,7 @@
 //! One file per resource: its routes, each with its document, and what they do.
 
+pub(crate) mod bay;
+pub(crate) mod bay_model;
 pub(crate) mod certificate;
 pub(crate) mod cluster;
 pub(crate) mod cluster_action;
@@ -18,6 +20,7 @@ pub(crate) mod operation;
 pub(crate) mod quota;
 pub(crate) mod root;
 pub(crate) mod stats;
+pub(crate) mod vocabulary;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,6 +106,11 @@ pub(crate) fn operation(
 /// Statuses in which a cluster may be changed: at rest, or after a change that failed.
 pub(crate) fn is_changeable(status: &ClusterStatus) -> bool {
     status.is_settled() || *status == ClusterStatus::UpdateFailed
+}
+
+/// Statuses in which node groups may be changed: one may be on its way already, of another group.
+pub(crate) fn has_changeable_groups(status: &ClusterStatus) -> bool {
+    is_changeable(status) || *status == ClusterStatus::UpdateInProgress
 }
 
 /// Upstream's 400 for what it checks while the client waits, in place of the 409 that everything else gets.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::nodegroup::{METHOD, find};
-use super::{Api, Segments, find_cluster, is_changeable, operation, template_of};
+use super::{Api, Segments, find_cluster, has_changeable_groups, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -96,7 +96,7 @@ pub(crate) async fn create(
     };
     let arguments = Arguments { nodegroup: Some(uuid), warnings: warnings.texts(), ..Arguments::default() };
     let create = operation(&api, &context, &cluster, OperationKind::NodegroupCreate, arguments);
-    api.store.request_operation(create, &is_changeable, change).await.map_err(|error| match error {
+    api.store.request_operation(create, &has_changeable_groups, change).await.map_err(|error| match error {
         StoreError::Duplicate { .. } => name_taken(&name, &cluster),
         other => other.into(),
     })?;
@@ -228,7 +228,7 @@ async fn change_group(
     };
     let arguments = Arguments { nodegroup: Some(before.uuid), ..Arguments::default() };
     let update = operation(api, context, cluster, OperationKind::NodegroupUpdate, arguments);
-    api.store.request_operation(update, &is_changeable, change).await?;
+    api.store.request_operation(update, &has_changeable_groups, change).await?;
     Ok(())
 }
 
@@ -259,6 +259,6 @@ pub(crate) async fn delete(
     };
     let arguments = Arguments { nodegroup: Some(group.uuid), ..Arguments::default() };
     let delete = operation(&api, &context, &cluster, OperationKind::NodegroupDelete, arguments);
-    api.store.request_operation(delete, &is_changeable, change).await?;
+    api.store.request_operation(delete, &has_changeable_groups, change).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -19,6 +19,8 @@ pub(crate) enum Place {
     Nodegroup(Uuid, Uuid),
     /// The certificates of a cluster.
     Certificate(Uuid),
+    /// A federation.
+    Federation(Uuid),
 }
 
 impl fmt::Display for Place {
@@ -28,6 +30,7 @@ impl fmt::Display for Place {
             Self::Cluster(uuid) => write!(f, "clusters/{uuid}"),
             Self::Nodegroup(cluster, group) => write!(f, "clusters/{cluster}/nodegroups/{group}"),
             Self::Certificate(cluster) => write!(f, "certificates/{cluster}"),
+            Self::Federation(uuid) => write!(f, "federations/{uuid}"),
         }
     }
 }

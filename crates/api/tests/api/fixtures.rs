@@ -75,6 +75,7 @@ pub(crate) async fn world(service: &Service) -> BTreeMap<&'static str, String> {
     let mut world = BTreeMap::new();
     world.insert("template", template(service, "alice", "own").await);
     world.insert("unused", template(service, "alice", "unused").await);
+    world.insert("spare", template(service, "alice", "spare").await);
     world.insert("twin-template", template(service, "alice", "twins").await);
     template(service, "alice", "twins").await;
     world.insert("foreign-template", template(service, "dave", "foreign-template").await);
@@ -109,5 +110,18 @@ pub(crate) async fn world(service: &Service) -> BTreeMap<&'static str, String> {
     let operations = service.get("alice", &format!("/v1/clusters/{}/operations", world["ready"])).await.expect(200);
     world.insert("operation", operations.json["operations"][0]["uuid"].as_str().unwrap().to_owned());
     service.post("root", "/v1/quotas", json!({"project_id": "p2", "hard_limit": 1})).await.expect(201);
+    world.insert("federation", federation(service, "union", "p1", &world["ready"]).await);
     world
+}
+
+/// A federation as a database may hold it, with one member. There is no way to ask for one.
+pub(crate) async fn federation(service: &Service, name: &str, project: &str, member: &str) -> String {
+    let uuid = Uuid::new_v4().to_string();
+    let sql = format!(
+        "INSERT INTO federation (created_at, project_id, uuid, name, hostcluster_id, member_ids, status, properties) \
+         VALUES ('2026-01-02 03:04:05', '{project}', '{uuid}', '{name}', '{member}', '[\"{member}\"]', \
+         'CREATE_COMPLETE', '{{\"dns-zone\": \"example.com.\"}}')"
+    );
+    service.execute(&sql).await;
+    uuid
 }

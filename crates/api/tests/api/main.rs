@@ -1,11 +1,13 @@
 //! The API through its router: a real database (SQLite in a temporary folder), the real policy, the real vault.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod bays;
 mod certificates;
 mod clusters;
 mod cors;
 mod discovery;
 mod events;
+mod federations;
 mod fixtures;
 mod health;
 mod labels;

@@ -72,21 +72,6 @@ async fn conductors_are_listed() {
 }
 
 #[tokio::test]
-async fn federations_are_refused_with_the_reason() {
-    let service = Service::start().await;
-    let own = template(&service, "alice", "t").await;
-    ready_cluster(&service, "alice", "c", &own).await;
-    for path in ["/v1/federations", "/v1/federations/detail"] {
-        assert_eq!(service.get("bob", path).await.expect(200).json, json!({"federations": []}));
-    }
-    let body = json!({"name": "f", "hostcluster_id": "c", "properties": {"dns-zone": "example.com"}});
-    let before = service.dump().await;
-    let answer = service.post("alice", "/v1/federations", body).await.expect(409);
-    assert!(answer.detail().starts_with("Federations can not be made"), "{}", answer.detail());
-    assert_eq!(service.dump().await, before);
-}
-
-#[tokio::test]
 async fn accepted_spellings_of_engines() {
     let service = Service::start().await;
     for coe in ["swarm", "swarm-mode", "kubernetes"] {

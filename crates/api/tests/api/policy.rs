@@ -60,9 +60,21 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/federations", "+++-+++", ""),
     ("GET", "/v1/federations/detail", "+++-+++", ""),
     ("POST", "/v1/federations", "++--00+", "federation"),
-    ("GET", "/v1/federations/{federation_ident}", "000-000", ""),
-    ("PATCH", "/v1/federations/{federation_ident}", "00--000", "patch"),
-    ("DELETE", "/v1/federations/{federation_ident}", "00--000", ""),
+    ("GET", "/v1/federations/{federation_ident}", "+++-00+", ""),
+    ("PATCH", "/v1/federations/{federation_ident}", "++--00+", "patch"),
+    ("DELETE", "/v1/federations/{federation_ident}", "++--00+", ""),
+    ("GET", "/v1/bays", "+++-+++", ""),
+    ("GET", "/v1/bays/detail", "+++-+++", ""),
+    ("POST", "/v1/bays", "++--00+", "bay"),
+    ("GET", "/v1/bays/{bay_ident}", "+++-00+", ""),
+    ("PATCH", "/v1/bays/{bay_ident}", "++--00+", "patch"),
+    ("DELETE", "/v1/bays/{bay_ident}", "++--00+", ""),
+    ("GET", "/v1/baymodels", "+++-+++", ""),
+    ("GET", "/v1/baymodels/detail", "+++-+++", ""),
+    ("POST", "/v1/baymodels", "++--+++", "baymodel"),
+    ("GET", "/v1/baymodels/{baymodel_ident}", "+++-00+", ""),
+    ("PATCH", "/v1/baymodels/{baymodel_ident}", "++--00+", "patch"),
+    ("DELETE", "/v1/baymodels/{baymodel_ident}", "++--00+", ""),
 ];
 
 fn body(kind: &str, world: &BTreeMap<&str, String>) -> Option<Value> {
@@ -71,6 +83,8 @@ fn body(kind: &str, world: &BTreeMap<&str, String>) -> Option<Value> {
         "" => return None,
         "template" => crate::fixtures::template_body("p"),
         "patch" => json!([]),
+        "bay" => json!({"baymodel_id": template}),
+        "baymodel" => json!({"coe": "swarm-mode", "image_id": "local", "keypair_id": "k"}),
         "cluster" => json!({"cluster_template_id": template}),
         "resize" => json!({"node_count": 2}),
         "upgrade" => json!({"cluster_template": template}),
@@ -86,10 +100,12 @@ fn body(kind: &str, world: &BTreeMap<&str, String>) -> Option<Value> {
 fn path(pattern: &str, world: &BTreeMap<&str, String>) -> String {
     pattern
         .replace("{clustertemplate_ident}", &world["unused"])
+        .replace("{baymodel_ident}", &world["spare"])
         .replace("{cluster_ident}", &world["ready"])
+        .replace("{bay_ident}", &world["twin"])
         .replace("{nodegroup_ident}", &world["worker"])
         .replace("{operation}", &world["operation"])
-        .replace("{federation_ident}", "f")
+        .replace("{federation_ident}", &world["federation"])
         .replace("{project_id}", "p1")
         .replace("{resource}", "Cluster")
         .replace("{ca_cert_type}", "etcd")
@@ -119,6 +135,9 @@ async fn every_operation_asks_the_policy() {
         lines.sort_by_key(|(method, ..)| *method == "DELETE");
         for (method, pattern, expected, kind) in lines {
             let mut ask = Ask::new(method, &path(pattern, &world)).user(user);
+            if pattern.starts_with("/v1/bay") {
+                ask = ask.version("1.10");
+            }
             if let Some(body) = body(kind, &world) {
                 ask = ask.json(&body);
             }

@@ -200,6 +200,13 @@ impl Service {
         self.send(Ask::new("DELETE", path).user(user).build()).await
     }
 
+    /// Runs SQL behind the service's back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let pool = SqlitePool::connect(&format!("sqlite://{}/db.sqlite", self.folder.path().display())).await.unwrap();
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     /// Everything in the database, as text: table by table, row by row, every value quoted by the database itself.
     pub(crate) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
         let url = format!("sqlite://{}/db.sqlite?mode=ro", self.folder.path().display());

@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod cluster_template;
 pub mod event;
+pub mod federation;
 pub mod lock;
 pub mod magnum_service;
 pub mod node;
