@@ -24,9 +24,13 @@ macro_rules! shown {
             pub(crate) struct $list;
 
             impl PartialSchema for $list {
-                fn schema() -> RefOr<Schema> { page(&$words, stringify!($name)) }
+                fn schema() -> RefOr<Schema> { page(&$words, &$name::name()) }
             }
-            impl ToSchema for $list {}
+            impl ToSchema for $list {
+                fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                    schemas.push(($name::name().into_owned(), $name::schema()));
+                }
+            }
         )+
     };
 }
