@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::request::Parts;
 use magnum_domain::Caller;
 use magnum_identity::AuthError;
@@ -25,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) base: BaseUrl,
     /// The request's id.
     pub(crate) request_id: RequestId,
+    /// Whether something is asked to be shown.
+    pub(crate) is_get: bool,
     state: Arc<ApiState>,
 }
 
@@ -46,6 +49,7 @@ impl FromRequestParts<Arc<ApiState>> for Context {
             version,
             base: BaseUrl::of(&parts.headers, &state.options.links),
             request_id: parts.extensions.get::<RequestId>().cloned().unwrap_or_default(),
+            is_get: parts.method == Method::GET,
             state: Arc::clone(state),
         })
     }

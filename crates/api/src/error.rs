@@ -71,6 +71,13 @@ pub enum ApiError {
     /// No such path, method or representation: the reason phrase says all there is to say.
     #[error("")]
     Routing(StatusCode),
+    /// No such path. The original looks paths up for GET alone: to whoever wants to change something there, the method
+    /// is what is wrong.
+    #[error("")]
+    NoPath {
+        /// Whether it was read.
+        is_get: bool,
+    },
     /// The version header (406).
     #[error("{}", version_message(*.0))]
     Version(VersionError),
@@ -137,6 +144,8 @@ impl ApiError {
             Self::TooMany(_) | Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Routing(status) => *status,
+            Self::NoPath { is_get: true } => StatusCode::NOT_FOUND,
+            Self::NoPath { is_get: false } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Version(_) | Self::NotAtVersion { .. } => StatusCode::NOT_ACCEPTABLE,
             Self::Authentication { error: AuthError::Unavailable(_), .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Authentication { .. } => StatusCode::UNAUTHORIZED,
@@ -150,7 +159,7 @@ impl ApiError {
     /// Upstream's word for who is at fault; empty for what its routing answers.
     fn code(&self) -> &'static str {
         match self {
-            Self::Routing(_) | Self::Version(_) | Self::NotAtVersion { .. } => "",
+            Self::Routing(_) | Self::NoPath { .. } | Self::Version(_) | Self::NotAtVersion { .. } => "",
             _ if self.status().is_server_error() => "server",
             _ => "client",
         }
@@ -371,6 +380,12 @@ impl IntoResponse for ApiError {
             Self::Routing(_) => {
                 response.extensions_mut().insert(Unrouted);
             }
+            Self::NoPath { is_get } => {
+                if !is_get {
+                    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+                }
+                response.extensions_mut().insert(Unrouted);
+            }
             Self::Version(VersionError::Service | VersionError::Value) | Self::NotAtVersion { .. } => {
                 response.extensions_mut().insert(Unrouted);
             }
@@ -406,7 +421,7 @@ impl ApiError {
         match self {
             // The original says nothing at all of a representation it does not have.
             Self::Routing(StatusCode::NOT_ACCEPTABLE) => "",
-            Self::Routing(_) | Self::Version(_) | Self::NotAtVersion { .. } => {
+            Self::Routing(_) | Self::NoPath { .. } | Self::Version(_) | Self::NotAtVersion { .. } => {
                 status.canonical_reason().unwrap_or_default()
             }
             _ => detail.split('.').next().unwrap_or_default(),

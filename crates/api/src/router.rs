@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
@@ -115,14 +114,8 @@ fn with_oddities(router: Router<Arc<ApiState>>) -> Router<Arc<ApiState>> {
         .route("/v1/stats/{id}", nothing())
 }
 
-/// The original looks a path up for GET alone: to whoever wants to change something there, the method is what is wrong.
-async fn unknown(method: Method) -> Response {
-    if method == Method::GET {
-        return ApiError::Routing(StatusCode::NOT_FOUND).into_response();
-    }
-    let mut response = ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
-    response
+async fn unknown(method: Method) -> ApiError {
+    ApiError::NoPath { is_get: method == Method::GET }
 }
 
 fn missing(name: &'static str) -> MethodRouter<Arc<ApiState>> {

@@ -34,8 +34,7 @@ const CHANGEABLE: [&str; 2] = ["member_ids", "properties"];
 #[utoipa::path(get, path = "/v1/federations", tag = "federations", params(PageQuery),
     responses((status = 200, body = FederationList<ShortFederation>)))]
 pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Result<Response> {
-    context.may("federation:get_all")?;
-    let (federations, next) = rows(&api, &context, query, "/v1/federations").await?;
+    let (federations, next) = rows(&api, &context, query, "federation:get_all", "/v1/federations").await?;
     let federations = federations.iter().map(|row| ShortFederation::new(row, &context.base)).collect();
     answer(StatusCode::OK, &FederationList { federations, next })
 }
@@ -44,8 +43,7 @@ pub(crate) async fn list(State(api): Api, context: Context, query: Query) -> Res
 #[utoipa::path(get, path = "/v1/federations/detail", tag = "federations", params(PageQuery),
     responses((status = 200, body = FederationList<FullFederation>)))]
 pub(crate) async fn detail(State(api): Api, context: Context, query: Query) -> Result<Response> {
-    context.may("federation:detail")?;
-    let (federations, next) = rows(&api, &context, query, "/v1/federations/detail").await?;
+    let (federations, next) = rows(&api, &context, query, "federation:detail", "/v1/federations/detail").await?;
     let federations = federations.iter().map(|row| FullFederation::new(row, &context.base)).collect();
     answer(StatusCode::OK, &FederationList { federations, next })
 }
@@ -55,9 +53,11 @@ async fn rows(
     api: &ApiState,
     context: &Context,
     query: Query,
+    rule: &str,
     path: &str,
 ) -> Result<(Vec<Federation>, Option<String>)> {
     let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
+    context.may(rule)?;
     let rows = api.store.list_federations(context.project()?, &page).await?;
     let last = rows.last().map(|row| row.uuid.to_string());
     let next = page::next(&context.base, path, &page, rows.len(), last);

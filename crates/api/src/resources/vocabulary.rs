@@ -132,7 +132,7 @@ impl Vocabulary {
     /// Refuses names from before 1.11 from then on, as if there were no such path.
     pub(crate) fn known_at(&self, context: &Context) -> Result<()> {
         if self.is_older && context.version >= BAYS_GONE {
-            return Err(ApiError::Routing(StatusCode::NOT_FOUND));
+            return Err(ApiError::NoPath { is_get: context.is_get });
         }
         Ok(())
     }

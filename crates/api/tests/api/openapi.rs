@@ -34,7 +34,11 @@ async fn every_route_has_a_document_and_every_document_a_route() {
             let is_documented = document["paths"][&path].get(method).is_some();
             let is_odd = ODDITIES.contains(&(method, path.as_str()));
             let sent = path.replace(['{', '}'], "");
-            let answer = service.send(Ask::new(&method.to_uppercase(), &sent).user("root").build()).await;
+            let mut ask = Ask::new(&method.to_uppercase(), &sent).user("root");
+            if path.starts_with("/v1/bay") {
+                ask = ask.version("1.10");
+            }
+            let answer = service.send(ask.build()).await;
             let exists = answer.status != 405 && path != "/v1/quotas/{project_id}";
             assert_eq!(exists, is_documented || is_odd, "{method} {path}: {}", answer.text);
             operations += usize::from(is_documented);
