@@ -88,7 +88,8 @@ on_every_database! {
         let mut leaving: Vec<Uuid> =
             after.iter().filter(|node| node.phase == NodePhase::Leaving).map(|node| node.uuid).collect();
         let mut named = vec![first(workers).uuid, first(gpu).uuid];
-        (leaving.sort(), named.sort());
+        leaving.sort();
+        named.sort();
         assert_eq!(leaving, named);
 
         end(&store, one.uuid, workers, OperationState::Failed, ClusterStatus::UpdateFailed).await;
