@@ -14,6 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -22,6 +23,9 @@ use tower::ServiceExt;
 const CONNECTIONS: usize = 4096;
 /// Longest TLS handshake, and longest wait for the head of a request: a client that stalls holds nothing.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for a client to take some of an answer: one that asks for much and reads nothing holds nothing either. A
+/// stream of events that has nothing to say is not waiting.
+const UNREAD: Duration = Duration::from_secs(60);
 /// Largest head of a request, in bytes; a Keystone token of the old kind fits.
 const HEAD: usize = 64 * 1024;
 /// How long requests in flight may take to end once draining has begun.
@@ -90,6 +94,8 @@ async fn connection<S>(stream: S, peer: SocketAddr, router: Router, watcher: hyp
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(UNREAD));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
@@ -98,8 +104,38 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .max_buf_size(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// A client at the other end of a pipe that holds a kilobyte, and a server with an answer of a megabyte.
+    async fn ask_for_much(reads: bool) -> usize {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let router = Router::new().route("/", get(|| async { "much".repeat(256 * 1024) }));
+        let graceful = GracefulShutdown::new();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let serving = tokio::spawn(connection(server, peer, router, graceful.watcher()));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await.unwrap();
+        if !reads {
+            serving.await.unwrap();
+        }
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        answer.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_let_go() {
+        assert!(ask_for_much(true).await > 1024 * 1024);
+        assert!(ask_for_much(false).await <= 1024);
     }
 }
