@@ -80,10 +80,6 @@ pub(crate) const DATABASES: &[Package] = &[
     package("mariadb-server", "MariaDB server: the store is tested on it", Shown::Program("mariadbd")),
 ];
 
-/// What the original keeps validated tokens in.
-pub(crate) const CACHE: &[Package] =
-    &[package("memcached", "cache of validated tokens, for the original", Shown::Program("memcached"))];
-
 /// Whether we may install packages and make network namespaces.
 pub(crate) fn is_root() -> bool {
     Uid::effective().is_root()

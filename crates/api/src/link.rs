@@ -53,6 +53,11 @@ impl BaseUrl {
         Self(format!("{scheme}://{host}{}", prefix.trim_end_matches('/')))
     }
 
+    /// The URL itself.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The URL of a path below it.
     pub(crate) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)

@@ -5,8 +5,10 @@ use uuid::Uuid;
 use crate::{Labels, Timestamp};
 
 /// One row of the `cluster_template` table.
+///
+/// `L` is what its labels are kept in; lists, which only show them, leave them as the text they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterTemplate {
+pub struct ClusterTemplate<L = Labels> {
     /// Database key; accepted as `cluster_template_id` by cluster create.
     pub id: i64,
     /// Identity in the API.
@@ -56,7 +58,7 @@ pub struct ClusterTemplate {
     /// Whether the cluster has its own registry.
     pub registry_enabled: bool,
     /// Labels that clusters inherit.
-    pub labels: Labels,
+    pub labels: L,
     /// Whether the COE's API is served without TLS.
     pub tls_disabled: bool,
     /// Whether every project sees it.

@@ -21,7 +21,7 @@ use crate::row::naive;
 use crate::transaction::{Turn, retry};
 use crate::upstream::too_old;
 use crate::wakeup::bump;
-use crate::{Backend, Ident, Page, Result, Scope, Store, StoreError, json};
+use crate::{Backend, Ident, LabelsText, Page, Result, Scope, Store, StoreError, json};
 
 /// Its name in errors.
 pub(crate) const RESOURCE: &str = "Cluster";
@@ -401,7 +401,7 @@ pub struct ClusterSummary {
     /// GB.
     pub docker_volume_size: Option<i32>,
     /// Effective labels.
-    pub labels: Labels,
+    pub labels: LabelsText,
     /// Flavor of masters.
     pub master_flavor_id: Option<String>,
     /// Flavor of workers.
@@ -444,7 +444,7 @@ impl FromCells for Option<ClusterSummary> {
             cluster_template_id: cells.string()?.unwrap_or_default(),
             keypair: cells.string()?,
             docker_volume_size: cells.integer()?,
-            labels: json::read_labels(cells.text()?, "cluster.labels"),
+            labels: LabelsText::read(cells.text()?, "cluster.labels"),
             master_flavor_id: cells.string()?,
             flavor_id: cells.string()?,
             create_timeout: cells.integer()?,

@@ -1,6 +1,6 @@
 //! Cluster templates.
 
-use magnum_domain::ClusterTemplate;
+use magnum_domain::{ClusterTemplate, Labels};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -14,7 +14,7 @@ use crate::error::is_duplicate;
 use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::naive;
 use crate::transaction::{Turn, retry};
-use crate::{Ident, Page, Result, Store, StoreError, json};
+use crate::{Ident, LabelsText, Page, Result, Store, StoreError, json};
 
 /// Its name in errors.
 pub(crate) const RESOURCE: &str = "ClusterTemplate";
@@ -54,7 +54,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
-    pub async fn list_templates(&self, visibility: &Visibility, page: &Page) -> Result<Vec<ClusterTemplate>> {
+    pub async fn list_templates(
+        &self,
+        visibility: &Visibility,
+        page: &Page,
+    ) -> Result<Vec<ClusterTemplate<LabelsText>>> {
         let sort = self.sort_column::<cluster_template::Entity>(page)?;
         let id = cluster_template::Column::Id;
         let start = match &page.marker {
@@ -66,8 +70,7 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let select =
-            paged(visibility.select(self), id, sort, page, start).into_model::<Read<Option<ClusterTemplate>>>();
+        let select = paged(visibility.select(self), id, sort, page, start).into_model::<Read<Option<ClusterTemplate<_>>>>();
         Ok(select.all(self.read()).await?.into_iter().filter_map(|Read(template)| template).collect())
     }
 
@@ -263,9 +266,26 @@ fn difference(before: &ClusterTemplate, after: &ClusterTemplate) -> Difference {
     Difference { row, harmless, is_empty: changed.is_empty() }
 }
 
+/// Labels as they are read from their column.
+trait FromColumn {
+    fn from_column(text: Option<&str>) -> Self;
+}
+
+impl FromColumn for Labels {
+    fn from_column(text: Option<&str>) -> Self {
+        json::read_labels(text, "cluster_template.labels")
+    }
+}
+
+impl FromColumn for LabelsText {
+    fn from_column(text: Option<&str>) -> Self {
+        Self::read(text, "cluster_template.labels")
+    }
+}
+
 /// In the order of the entity; nulls are read as upstream's objects read them. `None`, with a warning, for a row whose
 /// UUID is none: it must not break the list it is in.
-impl FromCells for Option<ClusterTemplate> {
+impl<L: FromColumn> FromCells for Option<ClusterTemplate<L>> {
     fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
         let id = cells.key()?;
         let (created_at, updated_at) = (cells.time()?, cells.time()?);
@@ -301,7 +321,7 @@ impl FromCells for Option<ClusterTemplate> {
             https_proxy: cells.string()?,
             no_proxy: cells.string()?,
             registry_enabled: cells.flag()?,
-            labels: json::read_labels(cells.text()?, "cluster_template.labels"),
+            labels: L::from_column(cells.text()?),
             tls_disabled: cells.flag()?,
             public: cells.flag()?,
             server_type: cells.string()?.unwrap_or_else(|| "vm".to_owned()),

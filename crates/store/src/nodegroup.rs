@@ -94,11 +94,16 @@ impl Store {
         Ok(counts)
     }
 
-    /// One page of a cluster's node groups, of one role or of all.
+    /// One page of a cluster's node groups, of one role or of all; as much of each as lists show.
     ///
     /// # Errors
     /// [`StoreError::InvalidSortKey`]; [`StoreError::NotFound`] for an unknown marker.
-    pub async fn list_nodegroups(&self, cluster: Uuid, role: Option<&str>, page: &Page) -> Result<Vec<Nodegroup>> {
+    pub async fn list_nodegroups(
+        &self,
+        cluster: Uuid,
+        role: Option<&str>,
+        page: &Page,
+    ) -> Result<Vec<NodegroupSummary>> {
         let sort = self.sort_column::<nodegroup::Entity>(page)?;
         let of_cluster = |select: Select<_>| select.filter(nodegroup::Column::ClusterId.eq(cluster.to_string()));
         let start = match &page.marker {
@@ -111,11 +116,11 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let mut select = of_cluster(self.select::<nodegroup::Entity>());
+        let mut select = of_cluster(nodegroup::Entity::find().select_only().columns(SUMMARY));
         if let Some(role) = role {
             select = select.filter(nodegroup::Column::Role.eq(role));
         }
-        let select = paged(select, nodegroup::Column::Id, sort, page, start).into_model::<Read<Result<Nodegroup>>>();
+        let select = paged(select, nodegroup::Column::Id, sort, page, start).into_model::<Read<Result<_>>>();
         Ok(read_all(select.all(self.read()).await?))
     }
 
@@ -206,8 +211,8 @@ impl Store {
     }
 }
 
-fn read_all(rows: Vec<Read<Result<Nodegroup>>>) -> Vec<Nodegroup> {
-    let read = |Read(row): Read<Result<_>>| row.inspect_err(|error| tracing::warn!(%error, "node group left out")).ok();
+fn read_all<T>(rows: Vec<Read<Result<T>>>) -> Vec<T> {
+    let read = |Read(row): Read<Result<T>>| row.inspect_err(|error| tracing::warn!(%error, "node group left out")).ok();
     rows.into_iter().filter_map(read).collect()
 }
 
@@ -217,11 +222,7 @@ impl FromCells for Result<Nodegroup> {
         let id = cells.key()?;
         let (created_at, updated_at) = (cells.time()?, cells.time()?);
         let (uuid, name, cluster_id) = (cells.text()?, cells.string()?, cells.text()?);
-        let read = |column, text: Option<&str>| {
-            let text = text.unwrap_or_default();
-            Uuid::try_parse(text).map_err(|_| corrupt("nodegroup", column, id, text))
-        };
-        let (uuid, cluster_id) = match (read("uuid", uuid), read("cluster_id", cluster_id)) {
+        let (uuid, cluster_id) = match (read_uuid("uuid", id, uuid), read_uuid("cluster_id", id, cluster_id)) {
             (Ok(uuid), Ok(cluster_id)) => (uuid, cluster_id),
             (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
         };
@@ -249,6 +250,77 @@ impl FromCells for Result<Nodegroup> {
             version: cells.string()?,
             node_labels: json::read_labels(cells.text()?, "nodegroup.node_labels"),
             node_taints: json::read(cells.text()?, "nodegroup.node_taints"),
+        }))
+    }
+}
+
+fn read_uuid(column: &'static str, id: i64, text: Option<&str>) -> Result<Uuid> {
+    let text = text.unwrap_or_default();
+    Uuid::try_parse(text).map_err(|_| corrupt("nodegroup", column, id, text))
+}
+
+/// What a list shows of a node group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodegroupSummary {
+    /// Identity in the API.
+    pub uuid: Uuid,
+    /// Name, unique in the cluster.
+    pub name: String,
+    /// Flavor of its nodes.
+    pub flavor_id: Option<String>,
+    /// Image of its nodes.
+    pub image_id: Option<String>,
+    /// Wanted number of nodes.
+    pub node_count: i32,
+    /// Upper bound.
+    pub max_node_count: Option<i32>,
+    /// Lower bound.
+    pub min_node_count: i32,
+    /// `master`, `worker` or a word of one's own.
+    pub role: String,
+    /// Whether it was made with the cluster.
+    pub is_default: bool,
+    /// Identifier at the infrastructure.
+    pub stack_id: Option<String>,
+    /// Where its life stands.
+    pub status: Option<ClusterStatus>,
+}
+
+/// The columns of a [`NodegroupSummary`], in the order in which they are read.
+const SUMMARY: [nodegroup::Column; 12] = [
+    nodegroup::Column::Id,
+    nodegroup::Column::Uuid,
+    nodegroup::Column::Name,
+    nodegroup::Column::FlavorId,
+    nodegroup::Column::ImageId,
+    nodegroup::Column::NodeCount,
+    nodegroup::Column::MaxNodeCount,
+    nodegroup::Column::MinNodeCount,
+    nodegroup::Column::Role,
+    nodegroup::Column::IsDefault,
+    nodegroup::Column::StackId,
+    nodegroup::Column::Status,
+];
+
+impl FromCells for Result<NodegroupSummary> {
+    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
+        let id = cells.key()?;
+        let uuid = match read_uuid("uuid", id, cells.text()?) {
+            Ok(uuid) => uuid,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(NodegroupSummary {
+            uuid,
+            name: cells.string()?.unwrap_or_default(),
+            flavor_id: cells.string()?,
+            image_id: cells.string()?,
+            node_count: cells.integer()?.unwrap_or(1),
+            max_node_count: cells.integer()?,
+            min_node_count: cells.integer()?.unwrap_or(0),
+            role: cells.string()?.unwrap_or_else(|| WORKER.to_owned()),
+            is_default: cells.flag()?,
+            stack_id: cells.string()?,
+            status: cells.string()?.map(ClusterStatus::from),
         }))
     }
 }

@@ -337,7 +337,7 @@ async fn odd_rows_are_readable(database: Database) {
     assert_eq!(clusters[1].labels, labels(&[("a", "True"), ("b", "1")]));
     let templates = store.list_templates(&everybody(), &Page::first(10)).await.unwrap();
     assert_eq!((templates[0].server_type.as_str(), templates[0].hidden, templates[0].public), ("vm", false, false));
-    assert_eq!((templates[1].coe.as_str(), templates[1].labels.len()), ("dcos", 0));
+    assert_eq!((templates[1].coe.as_str(), templates[1].labels.as_str()), ("dcos", "{}"));
     let groups = store.nodegroups_of(&[cluster]).await.unwrap();
     assert_eq!((groups[0].node_count, groups[0].min_node_count, groups[0].role.as_str()), (1, 0, "worker"));
     assert_eq!((groups[0].is_default, &groups[0].status, groups[0].node_taints.len()), (false, &None, 0));

@@ -49,7 +49,7 @@ pub(crate) async fn list(
     let path = format!("/v1/clusters/{cluster}/nodegroups");
     let last = groups.last().map(|group| group.uuid.to_string());
     let next = page::next(&context.base, &path, &page, groups.len(), last);
-    answer(StatusCode::OK, &NodegroupList { nodegroups: groups.iter().map(ShortNodegroup::new).collect(), next })
+    answer(StatusCode::OK, &NodegroupList { nodegroups: groups.iter().map(ShortNodegroup::of_summary).collect(), next })
 }
 
 /// Shows a node group.

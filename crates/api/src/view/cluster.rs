@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Count;
-use super::labels::Differences;
+use super::labels::{Differences, Shown};
 use super::links::{LinkSchema, Links, Place};
 use super::when::When;
 use crate::link::BaseUrl;
@@ -33,7 +33,8 @@ pub(crate) struct ShortCluster<'a> {
     /// GB.
     docker_volume_size: Option<i32>,
     /// Effective labels.
-    labels: &'a Labels,
+    #[schema(value_type = HashMap<String, String>)]
+    labels: Shown<'a>,
     /// Flavor of masters.
     master_flavor_id: Option<&'a str>,
     /// Flavor of workers.
@@ -77,7 +78,7 @@ impl<'a> ShortCluster<'a> {
             node_count: counts.workers,
             master_count: counts.masters,
             docker_volume_size: cluster.docker_volume_size,
-            labels: &cluster.labels,
+            labels: Shown::from(&cluster.labels),
             master_flavor_id: cluster.master_flavor_id.as_deref(),
             flavor_id: cluster.flavor_id.as_deref(),
             create_timeout: cluster.create_timeout,
@@ -102,7 +103,7 @@ impl<'a> ShortCluster<'a> {
             node_count: counts.workers,
             master_count: counts.masters,
             docker_volume_size: cluster.docker_volume_size,
-            labels: &cluster.labels,
+            labels: Shown::from(&cluster.labels),
             master_flavor_id: cluster.master_flavor_id.as_deref(),
             flavor_id: cluster.flavor_id.as_deref(),
             create_timeout: cluster.create_timeout,

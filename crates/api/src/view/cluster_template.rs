@@ -1,10 +1,11 @@
 //! Cluster templates in answers.
 
-use magnum_domain::{ClusterTemplate, Labels};
+use magnum_domain::ClusterTemplate;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::labels::Shown;
 use super::links::{LinkSchema, Links, Place};
 use super::when::When;
 use crate::link::BaseUrl;
@@ -34,7 +35,8 @@ pub(crate) struct TemplateView<'a> {
     no_proxy: Option<&'a str>,
     volume_driver: Option<&'a str>,
     registry_enabled: bool,
-    labels: &'a Labels,
+    #[schema(value_type = HashMap<String, String>)]
+    labels: Shown<'a>,
     tls_disabled: bool,
     public: bool,
     server_type: &'a str,
@@ -55,7 +57,10 @@ pub(crate) struct TemplateView<'a> {
 
 impl<'a> TemplateView<'a> {
     /// The view of a row.
-    pub(crate) fn new(template: &'a ClusterTemplate, base: &'a BaseUrl) -> Self {
+    pub(crate) fn new<L>(template: &'a ClusterTemplate<L>, base: &'a BaseUrl) -> Self
+    where
+        Shown<'a>: From<&'a L>,
+    {
         Self {
             uuid: template.uuid,
             name: template.name.as_deref(),
@@ -78,7 +83,7 @@ impl<'a> TemplateView<'a> {
             no_proxy: template.no_proxy.as_deref(),
             volume_driver: template.volume_driver.as_deref(),
             registry_enabled: template.registry_enabled,
-            labels: &template.labels,
+            labels: Shown::from(&template.labels),
             tls_disabled: template.tls_disabled,
             public: template.public,
             server_type: &template.server_type,

@@ -3,6 +3,28 @@
 use std::collections::BTreeMap;
 
 use magnum_domain::Labels;
+use magnum_store::LabelsText;
+use serde::Serialize;
+
+/// Labels in an answer: those of a row that was worked with, or in a list the text they are kept as.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Shown<'a> {
+    Map(&'a Labels),
+    Text(&'a LabelsText),
+}
+
+impl<'a> From<&'a Labels> for Shown<'a> {
+    fn from(labels: &'a Labels) -> Self {
+        Self::Map(labels)
+    }
+}
+
+impl<'a> From<&'a LabelsText> for Shown<'a> {
+    fn from(labels: &'a LabelsText) -> Self {
+        Self::Text(labels)
+    }
+}
 
 /// Labels by how they came about. The values shown are the parent's where it has one.
 #[derive(Debug, Default)]

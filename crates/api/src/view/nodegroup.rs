@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use magnum_domain::nodegroup::Taint;
 use magnum_domain::{Labels, Nodegroup};
+use magnum_store::NodegroupSummary;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -43,8 +44,26 @@ pub(crate) struct ShortNodegroup<'a> {
 }
 
 impl<'a> ShortNodegroup<'a> {
+    /// The view of what was read for a list.
+    pub(crate) fn of_summary(group: &'a NodegroupSummary) -> Self {
+        Self {
+            uuid: group.uuid,
+            name: &group.name,
+            flavor_id: group.flavor_id.as_deref(),
+            image_id: group.image_id.as_deref(),
+            node_count: group.node_count,
+            role: &group.role,
+            min_node_count: group.min_node_count,
+            max_node_count: group.max_node_count,
+            is_default: group.is_default,
+            stack_id: group.stack_id.as_deref(),
+            status: group.status.as_ref().map(|status| status.as_str()),
+            merge_labels: false,
+        }
+    }
+
     /// The view of a row.
-    pub(crate) fn new(group: &'a Nodegroup) -> Self {
+    fn new(group: &'a Nodegroup) -> Self {
         Self {
             uuid: group.uuid,
             name: &group.name,

@@ -29,7 +29,7 @@ pub(super) struct Case {
     /// `{}` stands for a UUID.
     pub(super) path: &'static str,
     pub(super) of: Of,
-    /// Bodies, sent in turn. `{image}` stands for an image that there is.
+    /// Bodies, sent in turn. `{image}` stands for an image that there is, `{kind}` for what it is to be a template of.
     pub(super) bodies: &'static [&'static str],
     pub(super) status: u16,
     /// Requests at the same time.
@@ -62,7 +62,7 @@ const PATCHES: [&str; 2] = [
 ];
 /// The name by which what was made is found and removed again.
 pub(super) const NEW_TEMPLATE: &str =
-    r#"{"name": "bench-made", "coe": "kubernetes", "image_id": "{image}", "dns_nameserver": "8.8.8.8"}"#;
+    r#"{"name": "bench-made", {kind}, "image_id": "{image}", "dns_nameserver": "8.8.8.8"}"#;
 
 /// The list of a thousand, also read from the database of twenty thousand.
 pub(super) const THOUSAND: &str = "/v1/clusters?limit=1000";

@@ -1,7 +1,8 @@
-//! What all three servers stand on: MariaDB with the original's own schema, memcached, and an identity service.
+//! What all three servers stand on: the lab's MariaDB with the original's own schema, its memcached, Keystone and Glance,
+//! and one magnum.conf, which the original and ours both read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -9,14 +10,22 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::side::{Original, Ours};
-use crate::databases::{self, Database, free_port};
-use crate::exec::{self, Server};
+use crate::lab::Lab;
+use crate::lab::services::Service;
+use crate::lab::template::Values;
 use crate::openstack::Openstack;
+use crate::original::{self, Release};
 use crate::server::Programs;
 use crate::workspace::Workspace;
+use crate::{exec, python};
 
+/// The release that ours is compared with: the newest.
+const RELEASE: Release = Release::V23;
 /// The database of a thousand clusters, and that of twenty thousand.
-const NAMES: [&str; 2] = ["magnum", "magnum_large"];
+const NAMES: [&str; 2] = ["bench", "bench_large"];
+/// What both read, and how the original is deployed; the lab's own.
+const CONFIGURATION: &str = include_str!("../../original/data/magnum.conf");
+const UWSGI: &str = include_str!("../../original/data/uwsgi.ini");
 
 /// Somebody who may ask.
 #[derive(Debug, Clone)]
@@ -25,136 +34,85 @@ pub(super) struct Account {
     pub(super) project: String,
 }
 
-/// The ground of the comparison. Identity is ours, built in: it speaks Keystone's protocol to the original, which
-/// keeps what it was told of a token in memcached as ours keeps it in memory.
+/// The ground of the comparison.
 pub(super) struct Cloud {
-    // Dropped in this order: the processes end before their folder goes.
-    memcached: Server,
-    mariadb: Database,
+    // Dropped in this order: the processes end before our folder goes.
+    lab: Lab,
     folder: TempDir,
+    venv: PathBuf,
     magnum: PathBuf,
     openstack: PathBuf,
-    /// Where ours listens, which is where the original finds its Keystone.
-    pub(super) address: String,
-    memcached_port: u16,
+    databases: [String; 2],
 }
 
 impl Cloud {
-    /// Starts everything and makes the original's schema in both databases.
-    pub(super) fn start(workspace: &Workspace, programs: &Programs, openstack: &Path, original: &Path) -> Result<Self> {
-        let mariadb = databases::mariadb()?;
-        let folder =
-            tempfile::Builder::new().prefix("magnum-bench-").tempdir().context("cannot make a temporary folder")?;
-        let memcached_port = free_port()?;
-        let program = exec::find_program("memcached").context("there is no memcached on this machine")?;
-        let memcached = Server::start(
-            "memcached",
-            Command::new(program).args([
-                "-u",
-                "nobody",
-                "-l",
-                "127.0.0.1",
-                "-U",
-                "0",
-                "-p",
-                &memcached_port.to_string(),
-            ]),
-            workspace.in_target("xtask/bench-memcached.log"),
-        )?;
-        let address = format!("127.0.0.1:{}", free_port()?);
-        let (magnum, openstack) = (programs.magnum.clone(), openstack.to_path_buf());
-        let cloud = Self { memcached, mariadb, folder, magnum, openstack, address, memcached_port };
-        for name in NAMES {
-            cloud.sql(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"))?;
-            cloud.write(name, original)?;
-            let mut migrate = Command::new(original.join("bin/magnum-db-manage"));
-            migrate.arg("--config-file").arg(cloud.file(name, "original.conf")).arg("upgrade");
+    /// Brings the lab up and makes the original's schema in both databases.
+    pub(super) fn start(workspace: &Workspace, programs: &Programs) -> Result<Self> {
+        let lab = Lab::private(workspace, &[Service::Identity, Service::Images])?;
+        let venv = original::install(workspace, RELEASE)?;
+        let openstack = python::openstack_client(workspace, true)?;
+        let folder = tempfile::Builder::new().prefix("magnum-bench-").tempdir().context("cannot make a folder")?;
+        let [small, large] = NAMES;
+        let databases = [lab.database(small)?, lab.database(large)?];
+        let cloud = Self { lab, folder, venv, magnum: programs.magnum.clone(), openstack, databases };
+        for is_large in [false, true] {
+            let configuration = cloud.file(is_large, "magnum.conf");
+            fs::create_dir(cloud.file(is_large, ""))?;
+            fs::write(&configuration, cloud.values(is_large)?.fill(CONFIGURATION)?)?;
+            let mut migrate = Command::new(cloud.venv.join("bin/magnum-db-manage"));
+            migrate.arg("--config-file").arg(&configuration).arg("upgrade");
             exec::run_logged(&mut migrate, &workspace.in_target("xtask/bench-migrate.log"))?;
         }
         Ok(cloud)
     }
 
     /// URL of the database of a thousand clusters, or of the other one.
-    pub(super) fn database(&self, large: bool) -> String {
-        self.mariadb.url().replace("/mysql", &format!("/{}", name(large)))
+    pub(super) fn database(&self, is_large: bool) -> &str {
+        &self.databases[usize::from(is_large)]
     }
 
     /// `magnum api` on either database.
-    pub(super) fn ours(&self, large: bool) -> Ours {
+    pub(super) fn ours(&self, is_large: bool) -> Ours {
         Ours {
             program: self.magnum.clone(),
-            configuration: self.file(name(large), "ours.conf"),
-            state: self.file(name(large), "state"),
+            configuration: self.file(is_large, "magnum.conf"),
+            state: self.file(is_large, "state"),
         }
     }
 
     /// The original on the smaller database.
-    pub(super) fn original(&self, venv: &Path, driver: Option<&PathBuf>) -> Result<Original> {
-        // Its own account at the identity service, which has its password since ours was started.
-        let configuration = self.file(name(false), "original.conf");
-        let clouds = fs::read_to_string(self.file(name(false), "state").join("clouds.yaml"))?;
-        let admin = clouds.split("\n  admin:").nth(1).context("clouds.yaml has no administrator")?;
-        let password = admin.lines().find_map(|line| line.trim().strip_prefix("password: ")).context("no password")?;
-        let text = fs::read_to_string(&configuration)?.replace("{password}", password);
-        fs::write(&configuration, text)?;
-        Ok(Original { venv: venv.to_path_buf(), configuration, driver: driver.cloned() })
+    pub(super) fn original(&self) -> Result<Original> {
+        Ok(Original {
+            program: self.venv.join("bin/uwsgi"),
+            settings: self.values(false)?,
+            template: UWSGI,
+            file: self.file(false, "uwsgi.ini"),
+        })
     }
 
-    /// A tenant's token and project, from ours that runs on either database.
-    pub(super) fn log_in(&self, large: bool) -> Result<Account> {
-        let clouds = self.file(name(large), "state").join("clouds.yaml");
+    /// A tenant's token and project.
+    pub(super) fn log_in(&self) -> Result<Account> {
+        let clouds = self.lab.description().with_file_name("clouds.yaml");
         let token = Openstack::new(self.openstack.clone(), clouds).json("token issue")?;
         let of = |name: &str| token.get(name).and_then(Value::as_str).map(str::to_owned).context("odd token");
         Ok(Account { token: of("id")?, project: of("project_id")? })
     }
 
-    /// Ends it all.
-    pub(super) fn stop(mut self) -> Result<()> {
-        self.memcached.stop()?;
-        self.mariadb.stop()
+    fn file(&self, is_large: bool, file: &str) -> PathBuf {
+        self.folder.path().join(NAMES[usize::from(is_large)]).join(file)
     }
 
-    fn file(&self, database: &str, file: &str) -> PathBuf {
-        self.folder.path().join(database).join(file)
+    /// The words of the configuration. Nothing that is asked for here goes over RabbitMQ, which therefore is not there.
+    fn values(&self, is_large: bool) -> Result<Values> {
+        let database = self.database(is_large).replacen("mysql://", "mysql+pymysql://", 1);
+        Ok(self
+            .lab
+            .values()
+            .with("venv", self.venv.to_string_lossy())
+            .with("dir", self.file(is_large, "").to_string_lossy())
+            .with("port", "9511")
+            .with("virtual_host", "")
+            .with("trustee_domain", self.lab.domain("magnum")?)
+            .with("database_url", database))
     }
-
-    fn sql(&self, statement: &str) -> Result<()> {
-        let url = self.mariadb.url().trim_start_matches("mysql://");
-        let (account, place) = url.split_once('@').context("odd URL")?;
-        let (user, password) = account.split_once(':').context("odd URL")?;
-        let port = place.split([':', '/']).nth(1).context("odd URL")?;
-        let program = exec::find_program("mariadb").context("there is no mariadb client on this machine")?;
-        let mut client = Command::new(program);
-        client.args(["--no-defaults", "-h", "127.0.0.1", "-P", port, "-u", user, "-e", statement]);
-        exec::output(client.env("MYSQL_PWD", password))?;
-        Ok(())
-    }
-
-    /// Both programs' configuration for a database.
-    fn write(&self, database: &str, original: &Path) -> Result<()> {
-        fs::create_dir(self.folder.path().join(database))?;
-        let url = self.mariadb.url().replace("mysql://", "mysql+pymysql://").replace("/mysql", &format!("/{database}"));
-        let common = format!("[database]\nconnection = {url}\n\n[api]\nmax_limit = 1000\n");
-        fs::write(self.file(database, "ours.conf"), &common)?;
-        let account = format!(
-            "auth_url = http://{0}/identity/v3\nwww_authenticate_uri = http://{0}/identity/v3\nauth_type = password\n\
-             username = admin\npassword = {{password}}\nproject_name = admin\nuser_domain_id = default\n\
-             project_domain_id = default\n",
-            self.address
-        );
-        let text = format!(
-            "[DEFAULT]\ntransport_url = rabbit://nobody@127.0.0.1:1/\n\n{common}api_paste_config = {}/etc/magnum/api-paste.ini\n\n\
-             [keystone_authtoken]\n{account}memcached_servers = 127.0.0.1:{}\n\n[keystone_auth]\n{account}\n\
-             [certificates]\ncert_manager_type = x509keypair\n\n[oslo_messaging_notifications]\ndriver = noop\n\n\
-             [oslo_concurrency]\nlock_path = {}\n",
-            original.display(),
-            self.memcached_port,
-            self.folder.path().display()
-        );
-        Ok(fs::write(self.file(database, "original.conf"), text)?)
-    }
-}
-
-fn name(large: bool) -> &'static str {
-    NAMES[usize::from(large)]
 }

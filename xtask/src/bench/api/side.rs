@@ -12,6 +12,7 @@ use super::case::Side;
 use crate::databases::free_port;
 use crate::exec::{self, Server};
 use crate::http::Api;
+use crate::lab::template::Values;
 
 /// How long a server may take to its first answer.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -37,33 +38,22 @@ impl Start for Ours {
     }
 }
 
-/// The original by uWSGI, as its documentation and every distribution have it: two processes, one thread each.
+/// The original by uWSGI, as its documentation has it: two processes.
 pub(super) struct Original {
-    pub(super) venv: PathBuf,
-    pub(super) configuration: PathBuf,
-    /// Folder of the module with the entry point of its cluster driver.
-    pub(super) driver: Option<PathBuf>,
+    pub(super) program: PathBuf,
+    /// Words of the template.
+    pub(super) settings: Values,
+    /// uWSGI's settings, and the file they are written to.
+    pub(super) template: &'static str,
+    pub(super) file: PathBuf,
 }
 
 impl Start for Original {
     fn command(&self, address: &str) -> Result<Command> {
-        let mut command = Command::new(self.venv.join("bin/uwsgi"));
-        command.args(["--http-socket", address, "--module", "magnum.wsgi.api:application", "--virtualenv"]);
-        command.arg(&self.venv).arg("--pyargv").arg(format!("--config-file {}", self.configuration.display()));
-        command.args([
-            "--master",
-            "--processes",
-            "2",
-            "--lazy-apps",
-            "--need-app",
-            "--enable-threads",
-            "--thunder-lock",
-        ]);
-        command.args(["--die-on-term", "--disable-logging", "--buffer-size", "65535", "--post-buffering", "65536"]);
-        command.args(["--add-header", "Connection: close"]);
-        if let Some(driver) = &self.driver {
-            command.env("PYTHONPATH", driver);
-        }
+        let (_, port) = address.split_once(':').context("an address without a port")?;
+        fs::write(&self.file, self.settings.clone().with("port", port).fill(self.template)?)?;
+        let mut command = Command::new(&self.program);
+        command.arg("--ini").arg(&self.file);
         Ok(command)
     }
 }
@@ -95,14 +85,9 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts it on a free port and waits for its first answer, which `helper` looks out for: the original's to `/`,
-    /// and whatever the handlers say there.
+    /// Starts it on a free port and waits for its first answer, which `helper` looks out for.
     pub(super) fn start(side: Side, how: &dyn Start, helper: &PathBuf, log: PathBuf) -> Result<Self> {
-        Self::start_on(side, how, helper, log, &format!("127.0.0.1:{}", free_port()?))
-    }
-
-    /// The same on an address that is known to others.
-    pub(super) fn start_on(side: Side, how: &dyn Start, helper: &PathBuf, log: PathBuf, address: &str) -> Result<Self> {
+        let address = format!("127.0.0.1:{}", free_port()?);
         let url = format!("http://{address}");
         let mut waiting = Command::new(helper);
         waiting.args(["first-answer", "--url", &format!("{url}/")]);
@@ -110,11 +95,11 @@ impl Running {
         // The waiting program must be up before the clock starts.
         thread::sleep(Duration::from_millis(300));
         let began = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let mut server = Server::start(&format!("{side:?}"), &mut how.command(address)?, log)?;
+        let mut server = Server::start(&format!("{side:?}"), &mut how.command(&address)?, log)?;
         server.wait_until(START_LIMIT, || waiting.is_finished())?;
         let answered = waiting.join().ok().context("the waiting thread ended early")??;
         let answered = Duration::from_micros(answered.trim().parse().context("the waiting program printed no time")?);
-        let api = Api::plain(address.to_owned());
+        let api = Api::plain(address);
         Ok(Self { server, side, url, api, start: answered.saturating_sub(began) })
     }
 
