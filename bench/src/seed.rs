@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use sea_orm::ActiveValue::Set;
 use sea_orm::prelude::{ChronoUtc, DateTime};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, TransactionTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait};
 use uuid::Uuid;
 
 use crate::entity::{self, cluster, cluster_template, nodegroup};
@@ -33,7 +33,8 @@ pub(crate) struct Seed {
     clusters: u32,
 }
 
-/// Brings the project to so many templates and clusters. Clusters are spread over all its templates.
+/// Brings the project to so many templates and clusters. Clusters are spread over the older half of its templates: those
+/// of the other half may be changed.
 pub(crate) async fn run(seed: &Seed) -> Result<()> {
     let database = entity::open(&seed.database).await?;
     let transaction = database.begin().await?;
@@ -45,6 +46,7 @@ pub(crate) async fn run(seed: &Seed) -> Result<()> {
     }
     let templates = templates(&transaction, &seed.project).await?;
     ensure!(!templates.is_empty(), "there is no template for the clusters");
+    let (templates, _) = templates.split_at(templates.len().div_ceil(2));
     let there: Vec<Option<String>> = cluster::Entity::find()
         .select_only()
         .column(cluster::Column::Uuid)
@@ -74,8 +76,8 @@ pub(crate) async fn tidy(database: &str) -> Result<()> {
 }
 
 async fn templates(database: &impl ConnectionTrait, project: &str) -> Result<Vec<String>> {
-    let rows =
-        cluster_template::Entity::find().filter(cluster_template::Column::ProjectId.eq(project)).all(database).await?;
+    let rows = cluster_template::Entity::find().filter(cluster_template::Column::ProjectId.eq(project));
+    let rows = rows.order_by_asc(cluster_template::Column::Id).all(database).await?;
     Ok(rows.into_iter().filter_map(|row| row.uuid).collect())
 }
 

@@ -46,7 +46,7 @@ pub struct Network {
 }
 
 /// What was looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Thing {
     /// Image.
     Image,

@@ -8,7 +8,7 @@ use magnum_config::{FromValue, GetError, IdentityBackend, Settings};
 use magnum_domain::catalogue::Catalogue;
 use magnum_identity::{Authenticator, Keystone, KeystoneOptions};
 use magnum_openstack::{
-    CloudCatalogue, Login, ServiceOptions, Session, SessionOptions, TlsOptions, Transport, TransportOptions,
+    CloudCatalogue, Login, Remembered, ServiceOptions, Session, SessionOptions, TlsOptions, Transport, TransportOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +86,9 @@ impl Cloud {
             Ok((transport, ServiceOptions { interface, region: settings.get(group, "region_name")? }))
         };
         let (glance, nova, neutron) = (service("glance_client")?, service("nova_client")?, service("neutron_client")?);
-        Ok(Arc::new(CloudCatalogue::new(Arc::clone(&self.keystone), glance, nova, neutron)))
+        let cloud = CloudCatalogue::new(Arc::clone(&self.keystone), glance, nova, neutron);
+        let time: Duration = settings.get("cloud", "lookup_cache_time")?;
+        Ok(if time.is_zero() { Arc::new(cloud) } else { Arc::new(Remembered::new(cloud, time)) })
     }
 
     /// Logs in, so that the operator reads of wrong credentials at the start and not with the first request.

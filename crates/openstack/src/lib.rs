@@ -5,7 +5,8 @@
 //! - `session.rs`: a token of our own, renewed in time and once at a time
 //! - `catalog.rs`: which address of a service is used; `client.rs`: one service, asked in a caller's name
 //! - `identity.rs`, `image.rs`, `compute.rs`, `network.rs`: the services
-//! - `cloud.rs`: all of them as the [`Catalogue`](magnum_domain::catalogue::Catalogue) of a cloud
+//! - `cloud.rs`: all of them as the [`Catalogue`](magnum_domain::catalogue::Catalogue) of a cloud; `remembered.rs`: for a moment
+//!   what was found in it
 //!
 //! Callers are acted for with their own token and catalog, so that a lookup finds what they may see, and nothing else.
 
@@ -18,6 +19,7 @@ mod identity;
 mod image;
 mod login;
 mod network;
+mod remembered;
 mod service;
 mod session;
 mod token;
@@ -28,6 +30,7 @@ pub use client::{Asker, ServiceClient, ServiceOptions};
 pub use cloud::CloudCatalogue;
 pub use error::Error;
 pub use login::{ApplicationCredential, Domain, Login, Method, Scope, Who};
+pub use remembered::Remembered;
 pub use service::Service;
 pub use session::{Session, SessionOptions};
 pub use token::{AccessRule, ValidToken};

@@ -70,7 +70,8 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let select = paged(visibility.select(self), id, sort, page, start).into_model::<Read<Option<ClusterTemplate<_>>>>();
+        let select =
+            paged(visibility.select(self), id, sort, page, start).into_model::<Read<Option<ClusterTemplate<_>>>>();
         Ok(select.all(self.read()).await?.into_iter().filter_map(|Read(template)| template).collect())
     }
 

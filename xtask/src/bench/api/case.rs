@@ -19,6 +19,8 @@ pub(super) enum Of {
     Clusters,
     /// The UUIDs of some templates, in turn.
     Templates,
+    /// The UUIDs of some templates that no cluster was made from, which may be changed in every way.
+    UnusedTemplates,
 }
 
 /// One kind of request.
@@ -87,7 +89,7 @@ pub(super) const CASES: [Case; 8] = [
         name: "patch a template",
         method: "PATCH",
         path: "/v1/clustertemplates/{}",
-        of: Of::Templates,
+        of: Of::UnusedTemplates,
         bodies: &PATCHES,
         ..READ
     },

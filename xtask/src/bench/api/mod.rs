@@ -8,6 +8,7 @@ mod side;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use self::case::{CASES, Case, Of, Side};
 use self::cloud::{Account, Cloud};
-use self::report::Row;
+use self::report::{Report, Row};
 use self::side::{Bare, Running, Start};
 use super::figures::Figures;
 use super::machine;
@@ -57,6 +58,9 @@ pub(crate) struct Options {
     /// Measure the programs as they were built last.
     #[arg(long)]
     no_build: bool,
+    /// Write the table into docs/performance.md in place of the one that is there.
+    #[arg(long)]
+    record: bool,
 }
 
 /// Measures and prints.
@@ -71,14 +75,22 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let bench = Bench { workspace, options, helper, cloud };
     let (rows, page) = bench.measure()?;
     drop(bench);
-    let all_met = report::print(&rows, &page, PAGE_GOAL);
-    say::note(&format!(
-        "medians of {} rounds (smallest .. greatest); noise of the machine: a fixed piece of work took {:.0} to {:.0} ms",
+    let report = Report::new(&rows, &page, PAGE_GOAL);
+    report.print();
+    let note = format!(
+        "Medians of {} rounds of {} s (smallest .. greatest), on {} processors that all servers and the load shared. \
+         A fixed piece of work took {:.0} to {:.0} ms there.",
         options.rounds,
+        options.seconds,
+        thread::available_parallelism()?,
         noise.min(),
         noise.max()
-    ));
-    if !all_met {
+    );
+    say::note(&note);
+    if options.record {
+        report.record(&workspace.root().join("docs/performance.md"), &note)?;
+    }
+    if !report.all_met() {
         say::note("Not every goal was met.");
     }
     Ok(())
@@ -182,7 +194,11 @@ impl Bench<'_> {
             unit: "req/s",
             ratio: each(&ours, &original),
             goal: case.goal,
-            bare: Some((bare.iter().copied().collect(), each(&ours, &bare))),
+            bare: Some(report::Bare {
+                rate: bare.iter().copied().collect(),
+                share: each(&ours, &bare),
+                is_goal: case.method == "GET",
+            }),
             original: original.into_iter().collect(),
             ours: ours.into_iter().collect(),
         })
@@ -207,8 +223,12 @@ impl Bench<'_> {
         command.args(["--token", &account.token]);
         let names = match case.of {
             Of::Nothing => vec![String::new()],
-            Of::Clusters => self.uuids(account, server, "/v1/clusters", "clusters")?,
-            Of::Templates => self.uuids(account, server, "/v1/clustertemplates", "clustertemplates")?,
+            Of::Clusters => self.uuids(account, server, "/v1/clusters?sort_dir=asc", "clusters")?,
+            Of::Templates => self.uuids(account, server, "/v1/clustertemplates?sort_dir=asc", "clustertemplates")?,
+            // Clusters are made from the older half.
+            Of::UnusedTemplates => {
+                self.uuids(account, server, "/v1/clustertemplates?sort_dir=desc", "clustertemplates")?
+            }
         };
         for name in names {
             command.args(["--url", &format!("{}{}", server.url, case.path.replace("{}", &name))]);
@@ -238,7 +258,7 @@ impl Bench<'_> {
     /// Some of what is there; read from ours or the original, which have it in the same place.
     fn uuids(&self, account: &Account, server: &Running, path: &str, list: &str) -> Result<Vec<String>> {
         let api = server.api.clone().with_token(account.token.clone());
-        let answer = api.get(&format!("{path}?limit={DIFFERENT}"))?;
+        let answer = api.get(&format!("{path}&limit={DIFFERENT}"))?;
         ensure!(answer.status == 200, "{:?} answered {path} with {}: {}", server.side, answer.status, answer.body);
         let document: Value = serde_json::from_str(&answer.body)?;
         let items = document.get(list).unwrap_or(&document).as_array().context("no list")?;
