@@ -54,6 +54,11 @@ impl<'r> Cells<'r> {
         value.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
     }
 
+    /// Leaves columns out.
+    pub(crate) fn skip(&mut self, columns: usize) {
+        self.next += columns;
+    }
+
     /// Text that is only looked at.
     pub(crate) fn text(&mut self) -> Result<Option<&'r str>, DbErr> {
         self.read()

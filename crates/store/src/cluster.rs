@@ -5,10 +5,10 @@ use std::str::FromStr;
 use magnum_domain::operation::NewOperation;
 use magnum_domain::{Cluster, ClusterStatus, HealthStatus, Labels, Nodegroup};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Alias, Expr, Func};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select,
+    QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -109,29 +109,6 @@ impl Store {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
         }
         rows.pop().and_then(|Read(cluster)| cluster).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
-    }
-
-    /// One cluster and the labels of its template, whoever may see that: `None` when it is gone. One query.
-    ///
-    /// # Errors
-    /// As [`Self::get_cluster`].
-    pub async fn get_cluster_and_template_labels(
-        &self,
-        scope: &Scope,
-        ident: &Ident,
-    ) -> Result<(Cluster, Option<Labels>)> {
-        let mut select = by_ident(self.visible(scope), ident).limit(2).column(cluster_template::Column::Labels);
-        select = select.column(cluster_template::Column::Id);
-        let of_template = cluster::Column::ClusterTemplateId.into_expr();
-        QueryTrait::query(&mut select).left_join(
-            cluster_template::Entity,
-            of_template.equals((cluster_template::Entity, cluster_template::Column::Uuid)),
-        );
-        let mut rows = select.into_model::<Read<Option<(Cluster, Option<Labels>)>>>().all(self.read()).await?;
-        if rows.len() > 1 {
-            return Err(StoreError::Ambiguous { resource: RESOURCE });
-        }
-        rows.pop().and_then(|Read(found)| found).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
     }
 
     /// The UUID of a cluster, which is all that is needed of it to go on to what belongs to it.
@@ -272,7 +249,7 @@ impl Store {
     }
 
     /// The clusters of a scope. Rows without a UUID can't be named, so they are no clusters.
-    fn visible(&self, scope: &Scope) -> Select<cluster::Entity> {
+    pub(crate) fn visible(&self, scope: &Scope) -> Select<cluster::Entity> {
         let select = self.select::<cluster::Entity>().filter(cluster::Column::Uuid.is_not_null());
         match scope {
             Scope::All => select,
@@ -374,16 +351,6 @@ impl FromCells for Option<Cluster> {
             floating_ip_enabled: cells.maybe_flag()?,
             master_lb_enabled: cells.flag()?,
         }))
-    }
-}
-
-/// The cluster, then labels and key of its template.
-impl FromCells for Option<(Cluster, Option<Labels>)> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let Some(cluster) = Option::<Cluster>::from_cells(cells)? else { return Ok(None) };
-        let labels = json::read_labels(cells.text()?, "cluster_template.labels");
-        let is_there = cells.integer()?.is_some();
-        Ok(Some((cluster, is_there.then_some(labels))))
     }
 }
 

@@ -116,12 +116,8 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let mut select = of_cluster(nodegroup::Entity::find().select_only().columns(SUMMARY));
-        if let Some(role) = role {
-            select = select.filter(nodegroup::Column::Role.eq(role));
-        }
-        let select = paged(select, nodegroup::Column::Id, sort, page, start).into_model::<Read<Result<_>>>();
-        Ok(read_all(select.all(self.read()).await?))
+        let select = paged(of_cluster(summaries(role)), nodegroup::Column::Id, sort, page, start);
+        read_summaries(select, self.read()).await
     }
 
     /// One node group of a cluster by UUID, name or key.
@@ -209,6 +205,23 @@ impl Store {
             .await?;
         rows.into_iter().map(|Read(row)| row).collect()
     }
+}
+
+/// The groups of one role or of all, as lists show them.
+pub(crate) fn summaries(role: Option<&str>) -> Select<nodegroup::Entity> {
+    let select = nodegroup::Entity::find().select_only().columns(SUMMARY);
+    match role {
+        Some(role) => select.filter(nodegroup::Column::Role.eq(role)),
+        None => select,
+    }
+}
+
+/// Runs a query that began as [`summaries`].
+pub(crate) async fn read_summaries(
+    select: Select<nodegroup::Entity>,
+    db: &impl ConnectionTrait,
+) -> Result<Vec<NodegroupSummary>> {
+    Ok(read_all(select.into_model::<Read<Result<_>>>().all(db).await?))
 }
 
 fn read_all<T>(rows: Vec<Read<Result<T>>>) -> Vec<T> {

@@ -87,7 +87,8 @@ async fn is_used_as_it_is(database: Database, recorded: &Recorded) {
     let made = store.create_cluster(plain_cluster("web", &template)).await.unwrap();
     let read = store.get_cluster(&Scope::All, &made.uuid.into()).await.unwrap();
     assert!(read.master_lb_enabled);
-    let (read_old, its_labels) = store.get_cluster_and_template_labels(&Scope::All, &Ident::Uuid(old)).await.unwrap();
+    let shown = store.get_shown_cluster(&Scope::All, &Ident::Uuid(old)).await.unwrap();
+    let (read_old, its_labels) = (shown.cluster, shown.template_labels);
     // Before there was the column the template's word held; a null in the column is no.
     assert_eq!(read_old.master_lb_enabled, recorded.head() < UpstreamHead::MasterLoadBalancer);
     assert_eq!(its_labels, Some(template.labels.clone()));

@@ -58,9 +58,9 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     if context.version >= ASYNC_BAYS {
         return Ok(wanted.warnings.on(Accepted::response(made.uuid)?));
     }
-    let shown = cluster::answer_one(&api, &context, (&made, None), StatusCode::CREATED, WORDS).await?;
-    let mut response = wanted.warnings.on(shown);
     let location = context.base.join(&WORDS.path(&format!("/{}", made.uuid)));
+    let shown = cluster::answer_one(&api, &context, made, StatusCode::CREATED, WORDS).await?;
+    let mut response = wanted.warnings.on(shown);
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -89,7 +89,7 @@ pub(crate) async fn update(
         return Ok(accepted);
     }
     let cluster = find_cluster(&api, &context.own()?, &ident).await?;
-    cluster::answer_one(&api, &context, (&cluster, None), StatusCode::OK, WORDS).await
+    cluster::answer_one(&api, &context, cluster, StatusCode::OK, WORDS).await
 }
 
 /// Deletes a cluster, whatever its status; before 1.11.

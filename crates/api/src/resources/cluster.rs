@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use magnum_domain::operation::Arguments;
-use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Labels, Nodegroup, OperationKind};
-use magnum_store::{Change, Ident, NodegroupChange, Page, Scope};
+use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, OperationKind};
+use magnum_store::{Change, Ident, NodegroupChange, Page, ShownCluster};
 use uuid::Uuid;
 
 use super::vocabulary::{CLUSTERS, Vocabulary};
@@ -57,32 +57,21 @@ pub(crate) async fn detail(State(api): Api, context: Context, query: Query) -> R
 pub(crate) async fn detail_of(api: &ApiState, context: &Context, query: Query, words: &Vocabulary) -> Result<Response> {
     words.may(context, "detail")?;
     let scope = words.scope(context, "detail")?;
-    let (page, clusters, groups) = rows(api, query, &scope).await?;
-    let mut by_cluster: HashMap<Uuid, Vec<&Nodegroup>> = HashMap::with_capacity(clusters.len());
-    for group in &groups {
-        by_cluster.entry(group.cluster_id).or_default().push(group);
-    }
+    let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
+    let clusters = api.store.list_clusters(&scope, &page).await?;
+    let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
+    let groups = api.store.nodegroup_states(&uuids).await?;
     let templates = templates(api, &clusters).await?;
     let views = clusters.iter().map(|cluster| {
-        let groups = by_cluster.get(&cluster.uuid).map(Vec::as_slice).unwrap_or_default();
+        let groups = groups.get(&cluster.uuid).map(Vec::as_slice).unwrap_or_default();
         let template = templates.get(&cluster.cluster_template_id).map(|template| &template.labels);
         FullCluster::new(cluster, groups, template, &context.base, context.version)
     });
-    let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
     let next = next(context, &words.path("/detail"), &page, &uuids);
     if words.is_older() {
         return words.older_list(views, next, &context.base);
     }
     answer(StatusCode::OK, &ClusterList { clusters: views.collect(), next })
-}
-
-/// A page of clusters and all their node groups: a query for each 512, however long the page.
-async fn rows(api: &ApiState, query: Query, scope: &Scope) -> Result<(Page, Vec<Cluster>, Vec<Nodegroup>)> {
-    let page = page::read(&query.only(&page::PARAMETERS)?, Marker::Uuid, api.options.max_limit)?;
-    let clusters = api.store.list_clusters(scope, &page).await?;
-    let uuids: Vec<Uuid> = clusters.iter().map(|cluster| cluster.uuid).collect();
-    let groups = api.store.nodegroups_of(&uuids).await?;
-    Ok((page, clusters, groups))
 }
 
 /// The templates of a page of clusters: one query.
@@ -117,23 +106,27 @@ pub(crate) async fn show(
 pub(crate) async fn show_one(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<Response> {
     let scope = words.scope(context, "get_one")?;
     nameable("Cluster", ident)?;
-    let (cluster, template) = api.store.get_cluster_and_template_labels(&scope, &Ident::parse(ident)).await?;
-    context.may_with(&words.rule("get"), &cluster.project_id, &cluster.user_id)?;
-    answer_one(api, context, (&cluster, template.as_ref()), StatusCode::OK, words).await
+    let shown = api.store.get_shown_cluster(&scope, &Ident::parse(ident)).await?;
+    context.may_with(&words.rule("get"), &shown.cluster.project_id, &shown.cluster.user_id)?;
+    answer_shown(context, &shown, StatusCode::OK, words)
 }
 
-/// The answer with a whole cluster, and the labels of its template if they are to be compared.
+/// The answer with a whole cluster, whose labels are compared with nothing.
 pub(crate) async fn answer_one(
     api: &ApiState,
     context: &Context,
-    (cluster, template): (&Cluster, Option<&Labels>),
+    cluster: Cluster,
     status: StatusCode,
     words: &Vocabulary,
 ) -> Result<Response> {
-    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
-    let groups: Vec<&Nodegroup> = groups.iter().collect();
-    let view = FullCluster::new(cluster, &groups, template, &context.base, context.version);
-    let view = view.with_faults(cluster, &groups);
+    let nodegroups = api.store.nodegroup_states(&[cluster.uuid]).await?.remove(&cluster.uuid).unwrap_or_default();
+    answer_shown(context, &ShownCluster { cluster, template_labels: None, nodegroups }, status, words)
+}
+
+fn answer_shown(context: &Context, shown: &ShownCluster, status: StatusCode, words: &Vocabulary) -> Result<Response> {
+    let ShownCluster { cluster, template_labels, nodegroups } = shown;
+    let view = FullCluster::new(cluster, nodegroups, template_labels.as_ref(), &context.base, context.version);
+    let view = view.with_faults(cluster, nodegroups);
     if words.is_older() {
         return answer(status, &words.shown(&view, &context.base)?);
     }

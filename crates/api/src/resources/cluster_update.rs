@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use magnum_domain::operation::Arguments;
 use magnum_domain::{Cluster, ClusterStatus, HealthStatus, Nodegroup, OperationKind};
-use magnum_store::{Change, NodegroupChange};
+use magnum_store::{Change, NodegroupChange, NodegroupState};
 use serde_json::{Map, Value};
 
 use super::cluster_create::NO_ZERO_NODES;
@@ -115,7 +115,7 @@ fn stored(
     context: &Context,
     words: &Vocabulary,
 ) -> Result<Map<String, Value>> {
-    let all: Vec<&Nodegroup> = groups.iter().collect();
+    let all: Vec<NodegroupState> = groups.iter().map(NodegroupState::from).collect();
     let view = FullCluster::new(cluster, &all, None, &context.base, context.version);
     let mut members = words.shown(&view, &context.base)?;
     if let Ok(workers) = default_workers(groups) {

@@ -43,9 +43,8 @@ pub(crate) async fn list(
     context.may("nodegroup:get_all")?;
     let scope = context.scope("nodegroup:get_all_all_projects")?;
     nameable("Cluster", &cluster)?;
-    let cluster = api.store.get_cluster_uuid(&scope, &Ident::parse(&cluster)).await?;
     let role = query.text("role").filter(|role| !role.is_empty());
-    let groups = api.store.list_nodegroups(cluster, role, &page).await?;
+    let (cluster, groups) = api.store.list_nodegroups_of(&scope, &Ident::parse(&cluster), role, &page).await?;
     let path = format!("/v1/clusters/{cluster}/nodegroups");
     let last = groups.last().map(|group| group.uuid.to_string());
     let next = page::next(&context.base, &path, &page, groups.len(), last);

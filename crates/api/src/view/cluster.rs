@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use magnum_domain::{Cluster, Labels, Nodegroup};
-use magnum_store::{ClusterSummary, NodeCounts};
+use magnum_domain::{Cluster, Labels};
+use magnum_store::{ClusterSummary, NodeCounts, NodegroupState};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -175,7 +175,7 @@ impl<'a> FullCluster<'a> {
     /// The view of a row, its node groups and the labels of its template (which may be gone).
     pub(crate) fn new(
         cluster: &'a Cluster,
-        groups: &[&'a Nodegroup],
+        groups: &'a [NodegroupState],
         template_labels: Option<&'a Labels>,
         base: &'a BaseUrl,
         version: Microversion,
@@ -186,7 +186,7 @@ impl<'a> FullCluster<'a> {
         };
         let differences = template_labels.map(|labels| Differences::new(&cluster.labels, labels)).unwrap_or_default();
         Self {
-            short: ShortCluster::new(cluster, counts(groups.iter().copied()), base, version),
+            short: ShortCluster::new(cluster, counts(groups), base, version),
             status_reason: cluster.status_reason.as_deref(),
             health_status_reason: &cluster.health_status_reason,
             discovery_url: cluster.discovery_url.as_deref(),
@@ -211,7 +211,7 @@ impl<'a> FullCluster<'a> {
     }
 
     /// The same with the reasons of failed node groups, if the cluster has failed.
-    pub(crate) fn with_faults(mut self, cluster: &Cluster, groups: &[&'a Nodegroup]) -> Self {
+    pub(crate) fn with_faults(mut self, cluster: &Cluster, groups: &'a [NodegroupState]) -> Self {
         if cluster.status.is_failed() {
             let failed = groups.iter().filter(|group| group.status.as_ref().is_some_and(|status| status.is_failed()));
             self.faults =
@@ -222,7 +222,7 @@ impl<'a> FullCluster<'a> {
 }
 
 /// Adds the groups of a cluster up.
-fn counts<'a>(groups: impl IntoIterator<Item = &'a Nodegroup>) -> NodeCounts {
+fn counts(groups: &[NodegroupState]) -> NodeCounts {
     let mut counts = NodeCounts::default();
     for group in groups {
         counts.add(&group.role, group.node_count);
