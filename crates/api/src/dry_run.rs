@@ -51,6 +51,7 @@ impl Imagined {
             nodes: self.nodes,
             resources: self.resources,
             deleting: false,
+            outdated: Vec::new(),
         }
     }
 }

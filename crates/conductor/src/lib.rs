@@ -22,6 +22,7 @@ mod runner;
 mod snapshot;
 mod step;
 mod stop;
+mod upgrade;
 
 use std::time::Duration;
 

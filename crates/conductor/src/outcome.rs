@@ -6,7 +6,7 @@ use magnum_domain::{ClusterStatus, NodePhase, Nodegroup, Operation, OperationKin
 use magnum_store::{Change, ClusterOutcome, NodegroupChange, NodegroupOutcome, StoreError};
 use uuid::Uuid;
 
-use crate::{Conductor, ConductorError};
+use crate::{Conductor, ConductorError, upgrade};
 
 /// The statuses of the cluster and of the node group it was about.
 fn statuses(kind: OperationKind, succeeded: bool) -> (ClusterStatus, ClusterStatus) {
@@ -77,13 +77,16 @@ pub(crate) async fn succeeded(
             },
         }
     });
-    let outcome = ClusterOutcome {
+    let mut outcome = ClusterOutcome {
         status: Some(cluster_status),
         facts: facts.clone(),
         nodegroups: nodegroups.collect(),
         removed_nodegroups: removed.into_iter().collect(),
         ..ClusterOutcome::default()
     };
+    if operation.kind == OperationKind::Upgrade {
+        upgrade::complete(conductor, operation, snapshot, &mut outcome).await?;
+    }
     finish(conductor, operation, OperationState::Succeeded, None, outcome).await
 }
 

@@ -8,8 +8,9 @@ use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Operation, OperationKind, now};
 use tokio_util::sync::CancellationToken;
 
+use crate::snapshot::wanted;
 use crate::stop::{Reason, Stop, keep_lease};
-use crate::{Conductor, ConductorError, fault, outcome, snapshot, step};
+use crate::{Conductor, ConductorError, fault, outcome, snapshot, step, upgrade};
 
 /// A plan that has not become shorter after so many rounds never will.
 const ROUNDS_WITHOUT_PROGRESS: u32 = 5;
@@ -78,10 +79,14 @@ async fn carry_out(
         if shutdown.is_cancelled() {
             return Ok(Ended::HandedBack);
         }
-        let snapshot = snapshot(&conductor.store, operation.cluster_uuid, deleting).await?;
+        let snapshot = wanted(&conductor.store, operation).await?;
         let driver = conductor.drivers.select(&snapshot.template).map_err(ConductorError::Driver)?;
         let plan = driver.plan(&snapshot).await.map_err(ConductorError::Driver)?;
         if plan.is_empty() {
+            if upgrade::next_batch(conductor, operation, &snapshot).await? {
+                (previous, same) = (Plan::default(), 0);
+                continue;
+            }
             let facts = if deleting {
                 Facts::default()
             } else {
@@ -120,8 +125,7 @@ async fn apply_plan(
         let titles = stage.iter().map(|step| step.title.as_str()).collect::<Vec<_>>().join(", ");
         conductor.store.operation_progress(operation.uuid, &conductor.owner, Some(&titles), None).await?;
         // Each stage sees the rows as the one before has left them.
-        let deleting = operation.kind == OperationKind::Delete;
-        let snapshot = snapshot(&conductor.store, operation.cluster_uuid, deleting).await?;
+        let snapshot = wanted(&conductor.store, operation).await?;
         let steps = stage.iter().map(|step| step::apply(conductor, operation, driver, &snapshot, step, stop));
         // All steps end before the first error is looked at: a step is not torn down because its neighbour failed.
         join_all(steps).await.into_iter().collect::<Result<Vec<()>, _>>()?;

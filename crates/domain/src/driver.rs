@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub resources: Vec<Resource>,
     /// Whether the whole cluster is to go.
     pub deleting: bool,
+    /// Nodes that stay as they are until others have taken their place (upgrade).
+    pub outdated: Vec<Uuid>,
 }
 
 /// One idempotent piece of work.

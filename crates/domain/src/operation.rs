@@ -121,6 +121,9 @@ pub struct Arguments {
     /// UUID of the template to move to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_template: Option<Uuid>,
+    /// Nodes that others are to take the place of (upgrade).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes_to_replace: Vec<Uuid>,
     /// How many nodes may change at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_batch_size: Option<i32>,

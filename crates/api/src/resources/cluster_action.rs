@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use magnum_domain::operation::Arguments;
-use magnum_domain::{Cluster, ClusterStatus, Node, Nodegroup, OperationKind};
+use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Node, NodePhase, Nodegroup, OperationKind};
 use magnum_store::{Change, Ident, NodegroupChange};
 use uuid::Uuid;
 
@@ -106,7 +106,7 @@ async fn group(api: &ApiState, cluster: &Cluster, ident: Option<&str>) -> Result
         .ok_or_else(|| ApiError::conflict("The cluster has no default group of workers. Name a nodegroup."))
 }
 
-fn masters(api: &ApiState, template: &magnum_domain::ClusterTemplate, cluster: &Cluster, count: i32) -> Result<()> {
+fn masters(api: &ApiState, template: &ClusterTemplate, cluster: &Cluster, count: i32) -> Result<()> {
     if !api.planner.resizes_masters(template) {
         return Err(ApiError::invalid("Resizing the master nodegroup is not supported by this driver."));
     }
@@ -160,8 +160,8 @@ pub(crate) async fn upgrade(
     let current = template_of(&api, &cluster).await?;
     let group = group(&api, &cluster, body.text("nodegroup").as_deref()).await?;
     if !group.is_default && target.uuid != current.uuid {
-        return Err(ApiError::conflict(format!(
-            "Cluster Template is not valid for upgrade: Nodegroup {} can be upgraded only to match cluster's template ({}).",
+        return Err(invalid(&format!(
+            "Nodegroup {} can be upgraded only to match cluster's template ({}).",
             group.name,
             current.name.as_deref().unwrap_or(&cluster.cluster_template_id)
         )));
@@ -172,10 +172,19 @@ pub(crate) async fn upgrade(
     if !api.planner.supports(&current, OperationKind::Upgrade) {
         return Err(ApiError::invalid("'upgrade_cluster' is not supported by this driver."));
     }
+    if let Some(difference) = difference(&current, &target) {
+        return Err(invalid(&difference));
+    }
+    let most = body.integer("max_batch_size").unwrap_or(1);
+    let nodes_to_replace = replaced(&api, &cluster, &group).await?;
+    let at_once = nodes_to_replace.len().min(usize::try_from(most).unwrap_or(1));
+    // Each batch is there before the one it replaces goes.
+    api.planner.preflight(&target, &cluster.labels, u32::try_from(at_once).unwrap_or(u32::MAX)).await?;
     let arguments = Arguments {
         nodegroup: Some(group.uuid),
         cluster_template: Some(target.uuid),
-        max_batch_size: Some(body.integer("max_batch_size").unwrap_or(1)),
+        nodes_to_replace,
+        max_batch_size: Some(most),
         ..Arguments::default()
     };
     let change = Change {
@@ -186,4 +195,39 @@ pub(crate) async fn upgrade(
     let upgrade = operation(&api, &context, &cluster, OperationKind::Upgrade, arguments);
     api.store.request_operation(upgrade, &ClusterStatus::is_settled, change).await.map_err(wrong_status(UPGRADING))?;
     Accepted::response(cluster.uuid)
+}
+
+/// Upstream's answer to a template that a cluster can't move to.
+fn invalid(reason: &str) -> ApiError {
+    ApiError::conflict(format!("Cluster Template is not valid for upgrade: {reason}"))
+}
+
+/// What nodes made from two templates would not have in common, though they have to make one cluster.
+fn difference(current: &ClusterTemplate, target: &ClusterTemplate) -> Option<String> {
+    let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "none".to_owned());
+    let compared = [
+        ("COE", current.coe.clone(), target.coe.clone()),
+        ("server type", current.server_type.clone(), target.server_type.clone()),
+        ("distribution", text(current.cluster_distro.as_ref()), text(target.cluster_distro.as_ref())),
+        // One that names none has the one that its type leads to, which is the same for both.
+        (
+            "driver",
+            text(current.driver.as_ref().or(target.driver.as_ref())),
+            text(target.driver.as_ref().or(current.driver.as_ref())),
+        ),
+        ("network driver", text(current.network_driver.as_ref()), text(target.network_driver.as_ref())),
+        ("tls_disabled", current.tls_disabled.to_string(), target.tls_disabled.to_string()),
+    ];
+    let (what, from, to) = compared.into_iter().find(|(_, from, to)| from != to)?;
+    Some(format!("The {what} of a cluster can not change from {from} to {to}."))
+}
+
+/// The nodes that an upgrade of a group replaces. The default groups make the cluster, and are upgraded together.
+async fn replaced(api: &ApiState, cluster: &Cluster, group: &Nodegroup) -> Result<Vec<Uuid>> {
+    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    let is_upgraded = |other: &Nodegroup| other.uuid == group.uuid || (group.is_default && other.is_default);
+    let upgraded: Vec<Uuid> = groups.iter().filter(|other| is_upgraded(other)).map(|other| other.uuid).collect();
+    let nodes = api.store.nodes(cluster.uuid).await?;
+    let stays = |node: &&Node| node.phase < NodePhase::Leaving && upgraded.contains(&node.nodegroup_uuid);
+    Ok(nodes.iter().filter(stays).map(|node| node.uuid).collect())
 }

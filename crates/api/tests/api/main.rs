@@ -22,6 +22,7 @@ mod policy;
 mod rates;
 mod support;
 mod templates;
+mod upgrades;
 mod validation;
 mod versions;
 mod wrong_requests;

@@ -12,7 +12,7 @@ use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_contract::{Contract, held};
 use magnum_domain::catalogue::Catalogue;
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
-use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase};
+use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase, OperationKind};
 use magnum_identity::{AuthError, Authenticator, IncomingRequest};
 use magnum_policy::Policy;
 use magnum_store::{ConnectOptions, Store};
@@ -91,6 +91,10 @@ impl Driver for Paper {
             types.extend(["vm", "bm"].map(|server| made(server, "fedora", coe)));
         }
         types
+    }
+
+    fn supports(&self, kind: OperationKind) -> bool {
+        !matches!(kind, OperationKind::RotateCa | OperationKind::RotateCredential)
     }
 
     async fn preflight(&self, _: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {

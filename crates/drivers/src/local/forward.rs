@@ -64,17 +64,14 @@ impl Forwarder {
     }
 }
 
-/// Addresses of the managers in the swarm; before there is a swarm, of the masters. Those that leave come last in
-/// line: they answer only when nobody else is left to.
+/// Addresses of the managers in the swarm; before there is a swarm, of the masters. Those that leave answer only when
+/// nobody else in the swarm is left to: the last one takes in the one that follows it.
 fn managers(nodes: &[Node]) -> Vec<Ipv4Addr> {
     let masters = nodes.iter().filter(|node| node.is_master).collect::<Vec<_>>();
-    let staying = masters.iter().copied().filter(|node| !is_leaving(node)).collect::<Vec<_>>();
-    let members = staying
-        .iter()
-        .copied()
-        .filter(|node| node.observed.as_ref().is_some_and(|observed| observed.swarm_node_id.is_some()));
-    let members = members.collect::<Vec<_>>();
-    let chosen = [members, staying, masters].into_iter().find(|group| !group.is_empty()).unwrap_or_default();
+    let is_member = |node: &Node| node.observed.as_ref().is_some_and(|observed| observed.swarm_node_id.is_some());
+    let of = |wanted: &dyn Fn(&Node) -> bool| masters.iter().copied().filter(|node| wanted(node)).collect::<Vec<_>>();
+    let choices = [of(&|node| is_member(node) && !is_leaving(node)), of(&is_member), of(&|node| !is_leaving(node))];
+    let chosen = choices.into_iter().find(|group| !group.is_empty()).unwrap_or(masters);
     chosen.into_iter().filter_map(|node| node.address.as_deref()?.parse().ok()).collect()
 }
 
@@ -135,6 +132,8 @@ mod tests {
             (vec![master(1, ready, false), master(2, ready, false)], vec![1, 2]),
             (vec![master(1, leaving, true), master(2, ready, true)], vec![2]),
             (vec![master(1, leaving, true), worker.clone()], vec![1]),
+            (vec![master(1, leaving, true), master(2, ready, false)], vec![1]),
+            (vec![master(1, leaving, false), master(2, ready, false)], vec![2]),
             (vec![worker], vec![]),
         ] {
             let found = managers(&nodes).iter().map(|address| address.octets()[3]).collect::<Vec<_>>();

@@ -40,7 +40,7 @@ use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use magnum_certs::Vault;
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Facts, Health, Plan, Progress, Snapshot, Step};
-use magnum_domain::{ClusterTemplate, Labels, Node};
+use magnum_domain::{ClusterTemplate, Labels, Node, OperationKind};
 use magnum_store::Store;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
@@ -215,6 +215,11 @@ impl Driver for LocalDriver {
         Self::cluster_types()
     }
 
+    fn supports(&self, kind: OperationKind) -> bool {
+        // A local cluster has no credential of the cloud, and its certificates are as old as its nodes.
+        !matches!(kind, OperationKind::RotateCa | OperationKind::RotateCredential)
+    }
+
     async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {
         let options = &self.shared.options;
         if let Some(why) = preflight::refuse(template, labels, nodes, options) {
@@ -231,7 +236,12 @@ impl Driver for LocalDriver {
 
     async fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DriverError> {
         let observed = self.shared.observe(snapshot);
-        Ok(plan::plan(snapshot, &observed, |node| engine::spec(snapshot, node, &self.shared.options)))
+        let wanted = |node: &Node| match &node.desired {
+            // It leaves soon: nothing of it is changed any more.
+            Some(desired) if snapshot.outdated.contains(&node.uuid) => desired.engine.clone(),
+            _ => engine::spec(snapshot, node, &self.shared.options),
+        };
+        Ok(plan::plan(snapshot, &observed, wanted))
     }
 
     async fn apply(&self, step: &Step, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(), DriverError> {

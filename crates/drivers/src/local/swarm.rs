@@ -182,8 +182,12 @@ impl Shared {
             engine.node_demote(id).await?;
         }
         let row = self.store.get_node(node.uuid).await?;
-        let spec = super::engine::spec(snapshot, node, &self.options);
-        self.desire(&row, DesiredNode { generation: 0, engine: spec, swarm: SwarmSpec::Leave }).await?;
+        // As it is: an engine that is to go is not changed any more.
+        let engine = match &row.desired {
+            Some(desired) => desired.engine.clone(),
+            None => super::engine::spec(snapshot, node, &self.options),
+        };
+        self.desire(&row, DesiredNode { generation: 0, engine, swarm: SwarmSpec::Leave }).await?;
         let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
         self.await_node(node.uuid, progress, |row| {
             let gone = row.observed.as_ref().is_none_or(|seen| seen.swarm_node_id.is_none());
@@ -234,14 +238,14 @@ fn address(node: &Node) -> Result<&str, LocalError> {
     node.address.as_deref().ok_or_else(|| LocalError::node(&node.name, "it has no address yet"))
 }
 
-/// Where a node asks to be taken in: the managers that are in the swarm already.
+/// Where a node asks to be taken in: the managers that are in the swarm already. One that leaves is asked only when
+/// there is no other: it waits until this one has joined.
 fn others(snapshot: &Snapshot, node: &Node) -> Vec<String> {
-    let is_in = |other: &&Node| {
-        other.is_master
-            && other.uuid != node.uuid
-            && !plan::is_leaving(other)
-            && plan::member_row(snapshot, other.uuid).is_some()
-    };
-    let addresses = snapshot.nodes.iter().filter(is_in).filter_map(|other| other.address.as_deref());
+    let is_in =
+        |other: &&Node| other.is_master && other.uuid != node.uuid && plan::member_row(snapshot, other.uuid).is_some();
+    let (leaving, staying): (Vec<&Node>, Vec<&Node>) =
+        snapshot.nodes.iter().filter(is_in).partition(|other| plan::is_leaving(other));
+    let asked = if staying.is_empty() { leaving } else { staying };
+    let addresses = asked.into_iter().filter_map(|other| other.address.as_deref());
     addresses.map(|address| format!("{address}:{CONTROL_PORT}")).collect()
 }

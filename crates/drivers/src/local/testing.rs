@@ -158,7 +158,15 @@ pub(crate) fn snapshot(masters: i32, workers: i32) -> Snapshot {
             nodes.push(node);
         }
     }
-    Snapshot { cluster, template: template(), nodegroups, nodes, resources: Vec::new(), deleting: false }
+    Snapshot {
+        cluster,
+        template: template(),
+        nodegroups,
+        nodes,
+        resources: Vec::new(),
+        deleting: false,
+        outdated: Vec::new(),
+    }
 }
 
 pub(crate) fn resource(snapshot: &Snapshot, node: Option<Uuid>, kind: &str, state: ResourceState) -> Resource {

@@ -174,6 +174,7 @@ impl Machine {
             resources: self.store.resources(cluster.uuid).await.unwrap(),
             cluster,
             deleting,
+            outdated: Vec::new(),
         }
     }
 
