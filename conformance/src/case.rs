@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::expand::expand;
+use crate::run::request_name;
 use crate::seed::Seed;
 
 /// A file of cases.
@@ -149,6 +150,13 @@ impl Corpus {
             bail!("two cases are called {}", pair[0]);
         }
         Ok(Self { cases })
+    }
+
+    /// The names of all requests.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let of = |case: &Case| -> Vec<String> { (0..case.requests.len()).map(|at| request_name(case, at)).collect() };
+        self.cases.iter().flat_map(of).collect()
     }
 
     /// How many requests there are.

@@ -1,5 +1,6 @@
 //! A database that is put back to the seed between requests.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,22 +64,41 @@ impl Database {
     }
 }
 
-async fn tables(connection: &mut Open) -> Result<Vec<String>> {
-    const STANDARD: &str = "SELECT CAST(table_name AS CHAR(64)) FROM information_schema.tables";
-    Ok(match connection {
+/// The names of columns by that of their table.
+pub(crate) type Tables = BTreeMap<String, BTreeSet<String>>;
+
+async fn tables(connection: &mut Open) -> Result<Tables> {
+    const STANDARD: &str = "SELECT CAST(table_name AS CHAR(64)), CAST(column_name AS CHAR(64)) \
+                            FROM information_schema.columns WHERE table_schema = ";
+    let rows: Vec<(String, String)> = match connection {
         Open::Sqlite(connection) => {
-            sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(connection).await?
+            const OF_ALL: &str = "SELECT tables.name, columns.name FROM sqlite_master AS tables, \
+                                  pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'";
+            sqlx::query_as(OF_ALL).fetch_all(connection).await?
         }
         Open::Postgres(connection) => {
-            let rows: Vec<String> = sqlx::query_scalar(STANDARD).fetch_all(connection).await?;
-            rows.into_iter().map(|name| name.trim_end().to_owned()).collect()
+            sqlx::query_as(AssertSqlSafe(format!("{STANDARD} CURRENT_SCHEMA()"))).fetch_all(connection).await?
         }
         Open::MySql(connection) => {
-            const OWN: &str =
-                "SELECT CAST(table_name AS CHAR(64)) FROM information_schema.tables WHERE table_schema = DATABASE()";
-            sqlx::query_scalar(OWN).fetch_all(connection).await?
+            sqlx::query_as(AssertSqlSafe(format!("{STANDARD} DATABASE()"))).fetch_all(connection).await?
         }
-    })
+    };
+    let mut tables = Tables::new();
+    for (table, column) in rows {
+        tables.entry(table.trim_end().to_owned()).or_default().insert(column.trim_end().to_owned());
+    }
+    Ok(tables)
+}
+
+/// A store on a database, with all tables.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn store(url: &str) -> Result<Store> {
+    let options = ConnectOptions { max_connections: 5, acquire_timeout: Duration::from_secs(60), ..Default::default() };
+    let store = Store::connect(url, &options).await?;
+    store.migrate().await?;
+    Ok(store)
 }
 
 /// An empty database of our own on a server, gone with [`Self::drop_it`].
@@ -111,18 +131,6 @@ impl Temporary {
         let force = if server.starts_with("postgres") { " WITH (FORCE)" } else { "" };
         let drop = format!("DROP DATABASE {name}{force}");
         Ok(Self { url: format!("{base}/{name}"), admin: Some((server.to_owned(), drop)), _folder: None })
-    }
-
-    /// A store on it, with all tables.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn store(&self) -> Result<Store> {
-        let options =
-            ConnectOptions { max_connections: 5, acquire_timeout: Duration::from_secs(60), ..Default::default() };
-        let store = Store::connect(&self.url, &options).await?;
-        store.migrate().await?;
-        Ok(store)
     }
 
     /// Removes it.

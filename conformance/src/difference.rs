@@ -18,6 +18,9 @@ pub struct Meant {
     /// Where in the answer: patterns with `*`; none: anywhere.
     #[serde(default)]
     pub at: Vec<String>,
+    /// Which releases of the original; none: all.
+    #[serde(default)]
+    pub releases: Vec<String>,
     /// What the original answers.
     #[serde(default)]
     pub original: Shape,
@@ -75,11 +78,19 @@ impl Table {
         Ok(Self { rows })
     }
 
-    /// The row that a difference is meant by.
+    /// The row that a difference from a release is meant by.
     #[must_use]
-    pub fn explains(&self, case: &str, difference: &Difference, original: &Answer, ours: &Answer) -> Option<usize> {
+    pub fn explains(
+        &self,
+        release: &str,
+        case: &str,
+        difference: &Difference,
+        original: &Answer,
+        ours: &Answer,
+    ) -> Option<usize> {
         self.rows.iter().position(|row| {
-            (row.at.is_empty() || row.at.iter().any(|pattern| fits(pattern, &difference.at)))
+            (row.releases.is_empty() || row.releases.iter().any(|known| known == release))
+                && (row.at.is_empty() || row.at.iter().any(|pattern| fits(pattern, &difference.at)))
                 && row.cases.iter().any(|pattern| fits(pattern, case))
                 && row.original.fits(original)
                 && row.ours.fits(ours)
@@ -88,7 +99,7 @@ impl Table {
 }
 
 /// Whether a text fits a pattern in which `*` stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let mut parts: Vec<&str> = parts.collect();

@@ -4,7 +4,8 @@
 //! - `people.rs`, `cloud.rs`, `seed.rs`: who asks, what the cloud holds, what the database holds
 //! - `case.rs`, `expand.rs`: the requests, from `data/cases/*.yaml`
 //! - `subject.rs`: who is asked: `ours.rs` in this process, `remote.rs` over HTTP
-//! - `translation.rs`: where identifiers are not ours to choose
+//! - `surroundings.rs`: whom ours asks in its turn; `translation.rs`: where identifiers are not ours to choose
+//! - `release.rs`: the releases of the original, and what each is asked
 //! - `run.rs`: asks; `normalize.rs`, `certificate.rs`: makes answers comparable; `record.rs`: keeps the original's
 //! - `compare.rs`, `difference.rs`: finds what differs, and whether it is meant; `report.rs`: says so
 
@@ -19,11 +20,13 @@ mod normalize;
 pub mod ours;
 pub mod people;
 pub mod record;
+pub mod release;
 pub mod remote;
 pub mod report;
 pub mod run;
 pub mod seed;
 pub mod subject;
+pub mod surroundings;
 pub mod translation;
 
 use anyhow::{Context, Result};

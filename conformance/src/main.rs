@@ -6,16 +6,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use magnum_conformance::case::Corpus;
+use magnum_conformance::case::{Case, Corpus};
 use magnum_conformance::database::{Database, Temporary};
 use magnum_conformance::difference::Table;
 use magnum_conformance::ours::Ours;
 use magnum_conformance::people::People;
 use magnum_conformance::record::Record;
+use magnum_conformance::release::{Original, Release};
 use magnum_conformance::remote::Remote;
 use magnum_conformance::report::Report;
 use magnum_conformance::run::run;
 use magnum_conformance::seed::Seed;
+use magnum_conformance::subject::Subject;
+use magnum_conformance::surroundings::Surroundings;
 use magnum_conformance::translation::Translation;
 use magnum_store::Backend;
 
@@ -28,60 +31,70 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Asks our API in this process and compares with the original's recorded answers.
+    /// Asks our API in this process and compares with the recorded answers of the original.
     Replay(Replay),
-    /// Asks the original and keeps its answers.
-    Record(Recording),
+    /// Asks the original and our API, both in one cloud, and compares.
+    Live(Live),
     /// Counts what there is to ask.
     Count,
 }
 
 #[derive(Debug, Args)]
 struct Replay {
-    /// Only requests whose name begins so.
-    #[arg(long, default_value = "")]
-    only: String,
+    #[command(flatten)]
+    shown: Shown,
     /// A server of PostgreSQL or MariaDB to make a database on; SQLite without.
     #[arg(long)]
     server: Option<String>,
-    /// Release of the original.
-    #[arg(long, default_value = "23.0.0")]
-    release: String,
-    /// Prints every name that differs without a reason, and nothing else of them.
-    #[arg(long)]
-    brief: bool,
 }
 
 #[derive(Debug, Args)]
-struct Recording {
-    /// Only requests whose name begins so; of the others the recorded answers stay.
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Only what has no recorded answer yet.
+struct Live {
+    #[command(flatten)]
+    shown: Shown,
+    /// Release of the original, where it listens, and its database; may be given several times.
+    #[arg(long, required = true, num_args = 3, value_names = ["RELEASE", "URL", "DATABASE"])]
+    original: Vec<String>,
+    /// A database for ours.
     #[arg(long)]
-    new: bool,
-    /// Where the original listens.
+    ours: String,
+    /// Description of the lab.
     #[arg(long)]
-    url: String,
-    /// Its database.
-    #[arg(long)]
-    database: String,
+    lab: PathBuf,
     /// What `people.py` has written: who is who there.
     #[arg(long)]
-    translation: Option<PathBuf>,
-    /// Its release.
-    #[arg(long, default_value = "23.0.0")]
-    release: String,
+    translation: PathBuf,
+    /// Keeps the original's answers in place of the recorded ones.
+    #[arg(long)]
+    record: bool,
+}
+
+/// What is asked and shown.
+#[derive(Debug, Args)]
+struct Shown {
+    /// Only requests whose name begins so.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Prints every name that differs without a reason, and nothing else of them.
+    #[arg(long)]
+    brief: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let people = People::load()?;
     let seed = Seed::load(&people)?;
-    let corpus = Corpus::load(&magnum_conformance::data().join("cases"), &seed)?;
+    let mut corpus = Corpus::load(&magnum_conformance::data().join("cases"), &seed)?;
     match Arguments::parse().task {
-        Task::Replay(options) => replay(&options, corpus, &seed, &people).await,
-        Task::Record(options) => record(&options, corpus, &seed).await,
+        Task::Replay(options) => {
+            corpus.cases.retain(|case| case.name.starts_with(&options.shown.only));
+            replay(&options, &corpus, &seed, &people).await
+        }
+        Task::Live(options) => {
+            let every = corpus.names();
+            corpus.cases.retain(|case| case.name.starts_with(&options.shown.only));
+            live(&options, &corpus, &every, &seed).await
+        }
         Task::Count => {
             println!("{} cases, {} requests", corpus.cases.len(), corpus.requests());
             Ok(())
@@ -89,65 +102,118 @@ async fn main() -> Result<()> {
     }
 }
 
-fn answers(release: &str) -> PathBuf {
-    magnum_conformance::data().join("answers").join(release)
-}
-
-async fn replay(options: &Replay, mut corpus: Corpus, seed: &Seed, people: &People) -> Result<()> {
-    let table = Table::load()?;
-    let original = Record::load(&answers(&options.release))?;
-    corpus.cases.retain(|case| case.name.starts_with(&options.only));
+async fn replay(options: &Replay, corpus: &Corpus, seed: &Seed, people: &People) -> Result<()> {
+    let originals = Release::all()?.into_iter().map(Release::answers).collect::<Result<Vec<_>>>()?;
     let database = match &options.server {
         Some(server) => Temporary::on(server).await?,
         None => Temporary::sqlite()?,
     };
     let began = Instant::now();
     let outcome = async {
-        let mut ours = Ours::start(&database, seed, people).await?;
-        run(&mut ours, &corpus.cases, seed, &Translation::default()).await
+        let surroundings = Surroundings::tables(people)?;
+        let mut ours = Ours::start(&database.url, seed, &surroundings).await?;
+        run(&mut ours, &corpus.cases, seed, &surroundings.translation).await
     }
     .await;
     database.drop_it().await?;
-    let report = Report::new(&corpus, &original, &outcome?, &table);
+    println!("asked in {:.1} s", began.elapsed().as_secs_f64());
     let backend = match options.server.as_deref() {
         Some(server) if server.starts_with("postgres") => Backend::Postgres,
         Some(_) => Backend::MySql,
         None => Backend::Sqlite,
     };
-    let whole = options.only.is_empty().then_some(backend);
-    if options.brief {
+    show(&options.shown, corpus, &originals, &outcome?, backend)
+}
+
+/// Prints what a comparison finds; fails when something has no reason.
+fn show(shown: &Shown, corpus: &Corpus, originals: &[Original], ours: &Record, backend: Backend) -> Result<()> {
+    let table = Table::load()?;
+    let report = Report::new(corpus, originals, ours, &table);
+    let whole = shown.only.is_empty().then_some(backend);
+    let failure = report.failure(&table, whole);
+    if shown.brief {
         report.unexplained.iter().for_each(|found| println!("{}", found.name));
-    } else if let Some(failure) = report.failure(&table, whole) {
+    } else if let Some(failure) = &failure {
         println!("{failure}");
     }
     if whole.is_some() {
         println!("{}", report.differences(&table));
     }
     println!("{}", report.table());
-    println!("asked in {:.1} s", began.elapsed().as_secs_f64());
-    if report.failure(&table, whole).is_some() {
+    if failure.is_some() {
         bail!("there are differences without a reason");
     }
     Ok(())
 }
 
-async fn record(options: &Recording, mut corpus: Corpus, seed: &Seed) -> Result<()> {
-    let folder = answers(&options.release);
-    let mut kept = Record::load(&folder)?;
-    let names: Vec<String> = corpus.cases.iter().map(|case| case.name.clone()).collect();
-    corpus
-        .cases
-        .retain(|case| case.name.starts_with(&options.only) && !(options.new && kept.get(&case.name).is_some()));
-    let translation = match &options.translation {
-        Some(file) => Translation::load(file)?,
-        None => Translation::default(),
-    };
-    let database = Database::open(&options.database, seed, &translation).await.context("the original's database")?;
-    let mut original = Remote::new(&options.url, database)?;
+async fn live(options: &Live, corpus: &Corpus, every: &[String], seed: &Seed) -> Result<()> {
+    let translation = Translation::load(&options.translation)?;
     let began = Instant::now();
-    let fresh = run(&mut original, &corpus.cases, seed, &translation).await?;
-    println!("{} answers in {:.0} s", fresh.len(), began.elapsed().as_secs_f64());
-    kept.merge(fresh);
-    kept.retain(|name| names.iter().any(|known| name == known || name.starts_with(&format!("{known} then "))));
-    kept.save(&folder)
+    // Each has a database of its own, and most of the time one of them waits for the cloud.
+    let mut asked = Vec::new();
+    for original in options.original.chunks(3) {
+        let [number, url, database] = original else { bail!("a release, a URL and a database") };
+        let release = Release::all()?.into_iter().find(|release| release.number == *number);
+        let release = release.with_context(|| format!("releases.yaml has no {number}"))?;
+        let database = Database::open(database, seed, &translation).await.context("the original's database")?;
+        let cases = release.part(corpus);
+        let subject = Remote::new(url, database)?;
+        let asking = ask(format!("the original {number}"), subject, cases, seed.clone(), translation.clone());
+        asked.push((release, tokio::spawn(asking)));
+    }
+    let surroundings = Surroundings::lab(&options.lab, translation.clone())?;
+    let ours = Ours::start(&options.ours, seed, &surroundings).await?;
+    let ours = tokio::spawn(ask("ours".to_owned(), ours, corpus.cases.clone(), seed.clone(), translation));
+    let mut originals = Vec::new();
+    let mut outcomes = Vec::new();
+    for (release, asking) in asked {
+        let (answers, outcome) = asking.await?;
+        originals.push(Original { release, answers });
+        outcomes.push(outcome);
+    }
+    let (ours, outcome) = ours.await?;
+    outcomes.push(outcome);
+    println!("asked in {:.0} s", began.elapsed().as_secs_f64());
+    for original in &originals {
+        keep(original, every, options.record)?;
+    }
+    outcomes.into_iter().collect::<Result<()>>()?;
+    show(&options.shown, corpus, &originals, &ours, Backend::MySql)
+}
+
+/// Asks one subject everything, file by file, and says how far it is. What was answered before a failure is kept.
+async fn ask(
+    name: String,
+    mut subject: impl Subject,
+    cases: Vec<Case>,
+    seed: Seed,
+    translation: Translation,
+) -> (Record, Result<()>) {
+    let mut record = Record::default();
+    for part in cases.chunk_by(|one, next| one.file() == next.file()) {
+        let began = Instant::now();
+        let fresh = match run(&mut subject, part, &seed, &translation).await {
+            Ok(fresh) => fresh,
+            Err(error) => return (record, Err(error.context(name))),
+        };
+        let file = part.first().map(Case::file).unwrap_or_default();
+        println!("{name}: {file}: {} requests in {:.0} s", fresh.len(), began.elapsed().as_secs_f64());
+        record.merge(fresh);
+    }
+    (record, Ok(()))
+}
+
+/// Says which answers are not the recorded ones, and if wanted records them.
+fn keep(original: &Original, every: &[String], record: bool) -> Result<()> {
+    let number = &original.release.number;
+    let mut kept = original.release.clone().answers()?.answers;
+    let changed = kept.changed_by(&original.answers);
+    println!("the original {number}: {} answers, {} are not as recorded", original.answers.len(), changed.len());
+    if !record {
+        changed.iter().for_each(|name| println!("    {name}"));
+        return Ok(());
+    }
+    kept.merge(original.answers.clone());
+    kept.retain(|name| every.iter().any(|known| known == name));
+    kept.save(&original.release.folder())
 }

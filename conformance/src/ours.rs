@@ -10,48 +10,21 @@ use axum::http::{HeaderName, HeaderValue, Request as HttpRequest};
 use magnum_api::{ApiOptions, ApiState, DriverPlanner, Metrics};
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
-use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, OperationKind};
-use magnum_identity::{AuthError, Authenticator, IncomingRequest};
+use magnum_domain::{ClusterTemplate, HealthStatus, Labels, OperationKind};
 use magnum_policy::Policy;
 use prometheus_client::registry::Registry;
 use tower::ServiceExt as _;
 
 use crate::case::Request;
-use crate::cloud::Cloud;
-use crate::database::{Database, Temporary};
-use crate::people::People;
+use crate::database::{self, Database};
 use crate::seed::Seed;
 use crate::subject::{HOST, Raw, Subject};
-use crate::translation::Translation;
+use crate::surroundings::Surroundings;
 
 /// Days that what is signed is valid, as in the original's configuration.
 const VALIDITY_DAYS: u32 = 1825;
 
-/// Takes names for tokens.
-struct Names(People);
-
-#[async_trait]
-impl Authenticator for Names {
-    async fn authenticate(&self, request: IncomingRequest<'_>) -> Result<Caller, AuthError> {
-        let name =
-            request.headers.get("x-auth-token").ok_or(AuthError::Missing)?.to_str().map_err(|_| AuthError::Invalid)?;
-        let person = self.0.person(name).ok_or(AuthError::Invalid)?;
-        Ok(Caller {
-            user_id: person.user_id.clone(),
-            user_name: person.name.clone(),
-            project_id: self.0.projects.get(&person.project).cloned(),
-            project_name: Some(person.project.clone()),
-            roles: person.roles.clone(),
-            ..Caller::default()
-        })
-    }
-
-    fn challenge(&self) -> Option<String> {
-        Some("Keystone uri=\"http://keystone.test/v3\"".to_owned())
-    }
-}
-
-/// A driver that makes nothing: as `conformance_driver.py` for the original.
+/// A driver that makes nothing: as `lab_driver.py` for the original.
 struct Nothing {
     name: &'static str,
     os: &'static str,
@@ -109,12 +82,12 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// Our API on an empty database, with the seed in it.
+    /// Our API on a database that is empty or has the original's tables, with the seed in it.
     ///
     /// # Errors
     /// When the database can't be used.
-    pub async fn start(database: &Temporary, seed: &Seed, people: &People) -> Result<Self> {
-        let store = database.store().await?;
+    pub async fn start(database_url: &str, seed: &Seed, surroundings: &Surroundings) -> Result<Self> {
+        let store = database::store(database_url).await?;
         let vault = Vault::new(store.clone(), SealKey::ephemeral()?).making(VALIDITY_DAYS, KeyKind::P256);
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
@@ -125,15 +98,15 @@ impl Ours {
         let router = magnum_api::router(ApiState {
             store,
             policy: Arc::new(Policy::defaults()),
-            authenticator: Arc::new(Names(people.clone())),
+            authenticator: Arc::clone(&surroundings.authenticator),
             vault,
             planner: Arc::new(DriverPlanner::new(Drivers::new(drivers))),
-            catalogue: Arc::new(Cloud::load(people.clone())?),
+            catalogue: Arc::clone(&surroundings.catalogue),
             metrics,
             registry: Arc::new(registry),
             options: ApiOptions::default(),
         });
-        Ok(Self { router, database: Database::open(&database.url, seed, &Translation::default()).await? })
+        Ok(Self { router, database: Database::open(database_url, seed, &surroundings.translation).await? })
     }
 }
 

@@ -79,6 +79,13 @@ impl Record {
         self.answers.extend(other.answers);
     }
 
+    /// Names of those answers of another record that are not the same here.
+    #[must_use]
+    pub fn changed_by(&self, other: &Self) -> Vec<String> {
+        let changed = other.answers.iter().filter(|(name, answer)| self.get(name) != Some(answer));
+        changed.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Keeps only what is wanted.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.answers.retain(|name, _| wanted(name));

@@ -1,14 +1,15 @@
 //! What a comparison found, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use magnum_store::Backend;
 
-use crate::case::Corpus;
+use crate::case::{Case, Corpus, Request};
 use crate::compare::{Difference, compare};
 use crate::difference::{Table, shown};
 use crate::record::Record;
+use crate::release::Original;
 use crate::run::request_name;
 
 /// Counts of one file of cases.
@@ -27,7 +28,7 @@ pub struct Counts {
 /// A request that is answered otherwise without a reason.
 #[derive(Debug)]
 pub struct Unexplained {
-    /// Its name.
+    /// The release, and its name.
     pub name: String,
     /// What was asked.
     pub asked: String,
@@ -38,8 +39,8 @@ pub struct Unexplained {
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// By file.
-    pub files: BTreeMap<String, Counts>,
+    /// By release and file.
+    pub files: BTreeMap<(String, String), Counts>,
     /// Without a reason.
     pub unexplained: Vec<Unexplained>,
     /// How many requests each row of the table stands for.
@@ -49,51 +50,64 @@ pub struct Report {
 }
 
 impl Report {
-    /// Compares all answers.
+    /// Compares all answers with those of each release that was asked.
     #[must_use]
-    pub fn new(corpus: &Corpus, original: &Record, ours: &Record, table: &Table) -> Self {
+    pub fn new(corpus: &Corpus, originals: &[Original], ours: &Record, table: &Table) -> Self {
         let mut report = Self { used: vec![0; table.rows.len()], ..Self::default() };
-        for case in &corpus.cases {
-            for (at, request) in case.requests.iter().enumerate() {
-                let name = request_name(case, at);
-                let Some(our) = ours.get(&name) else { continue };
-                let Some(theirs) = original.get(&name) else {
-                    report.unrecorded.push(name);
-                    continue;
-                };
-                let counts = report.files.entry(case.file().to_owned()).or_default();
-                counts.requests += 1;
-                let differences = compare(theirs, our);
-                if differences.is_empty() {
-                    counts.identical += 1;
-                    continue;
-                }
-                let mut rows: Vec<usize> = Vec::new();
-                let mut open = Vec::new();
-                for difference in differences {
-                    match table.explains(&name, &difference, theirs, our) {
-                        Some(row) => rows.push(row),
-                        None => open.push(difference),
-                    }
-                }
-                rows.sort_unstable();
-                rows.dedup();
-                for row in rows {
-                    if let Some(used) = report.used.get_mut(row) {
-                        *used += 1;
-                    }
-                }
-                if open.is_empty() {
-                    counts.meant += 1;
-                } else {
-                    counts.unexplained += 1;
-                    let body = request.body.as_deref().unwrap_or_default();
-                    let asked = format!("{} {} {body}", request.method, request.path);
-                    report.unexplained.push(Unexplained { name, asked, differences: open });
+        for original in originals {
+            for case in corpus.cases.iter().filter(|case| original.release.is_asked(case)) {
+                for (at, request) in case.requests.iter().enumerate() {
+                    report.compare(case, at, request, original, ours, table);
                 }
             }
         }
         report
+    }
+
+    fn compare(
+        &mut self,
+        case: &Case,
+        at: usize,
+        request: &Request,
+        original: &Original,
+        ours: &Record,
+        table: &Table,
+    ) {
+        let name = request_name(case, at);
+        let release = original.release.number.as_str();
+        let Some(our) = ours.get(&name) else { return };
+        let Some(theirs) = original.answers.get(&name) else {
+            self.unrecorded.push(format!("{release} {name}"));
+            return;
+        };
+        let counts = self.files.entry((release.to_owned(), case.file().to_owned())).or_default();
+        counts.requests += 1;
+        let differences = compare(theirs, our);
+        if differences.is_empty() {
+            counts.identical += 1;
+            return;
+        }
+        let mut rows = BTreeSet::new();
+        let mut open = Vec::new();
+        for difference in differences {
+            match table.explains(release, &name, &difference, theirs, our) {
+                Some(row) => drop(rows.insert(row)),
+                None => open.push(difference),
+            }
+        }
+        for row in rows {
+            if let Some(used) = self.used.get_mut(row) {
+                *used += 1;
+            }
+        }
+        if open.is_empty() {
+            counts.meant += 1;
+        } else {
+            counts.unexplained += 1;
+            let body = request.body.as_deref().unwrap_or_default();
+            let asked = format!("{} {} {body}", request.method, request.path);
+            self.unexplained.push(Unexplained { name: format!("{release} {name}"), asked, differences: open });
+        }
     }
 
     /// Sums.
@@ -141,9 +155,10 @@ impl Report {
     pub fn table(&self) -> comfy_table::Table {
         let mut rows = comfy_table::Table::new();
         rows.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-        rows.set_header(["cases", "requests", "identical", "different, meant", "unexplained"]);
-        let line = |name: &str, counts: &Counts| {
+        rows.set_header(["original", "cases", "requests", "identical", "different, meant", "unexplained"]);
+        let line = |release: &str, name: &str, counts: &Counts| {
             [
+                release.to_owned(),
                 name.to_owned(),
                 counts.requests.to_string(),
                 counts.identical.to_string(),
@@ -151,10 +166,10 @@ impl Report {
                 counts.unexplained.to_string(),
             ]
         };
-        for (name, counts) in &self.files {
-            rows.add_row(line(name, counts));
+        for ((release, name), counts) in &self.files {
+            rows.add_row(line(release, name, counts));
         }
-        rows.add_row(line("all", &self.totals()));
+        rows.add_row(line("all", "all", &self.totals()));
         rows
     }
 

@@ -8,6 +8,7 @@ use magnum_store::Backend;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::database::Tables;
 use crate::people::People;
 
 /// Columns that hold the key of a row elsewhere.
@@ -116,9 +117,10 @@ impl Seed {
         ids.filter_map(|row| row.columns.get("id").and_then(Value::as_i64)).max().unwrap_or(0)
     }
 
-    /// SQL that brings a database with these tables to this state, whatever was in it.
+    /// SQL that brings a database with these tables to this state, whatever was in it. Columns that it has not, as in
+    /// older releases, are left out.
     #[must_use]
-    pub fn statements(&self, backend: Backend, there: &[String]) -> Vec<String> {
+    pub(crate) fn statements(&self, backend: Backend, there: &Tables) -> Vec<String> {
         let mut tables: Vec<&str> = Vec::new();
         for row in &self.rows {
             if !tables.contains(&row.table.as_str()) {
@@ -126,14 +128,16 @@ impl Seed {
             }
         }
         // What our own requests leave beside upstream's tables.
-        let ours = there.iter().filter(|table| table.starts_with("conductor_") && !table.contains("migration"));
+        let ours = there.keys().filter(|table| table.starts_with("conductor_") && !table.contains("migration"));
         let mut statements: Vec<String> = ours.map(|table| format!("DELETE FROM {table}")).collect();
         for table in tables {
             statements.push(format!("DELETE FROM {table}"));
             let mut by_columns: BTreeMap<Vec<&str>, Vec<String>> = BTreeMap::new();
             for row in self.rows.iter().filter(|row| row.table == table) {
+                let known =
+                    row.columns.iter().filter(|(name, _)| there.get(table).is_none_or(|all| all.contains(*name)));
                 let (names, values): (Vec<&str>, Vec<String>) =
-                    row.columns.iter().map(|(name, value)| (name.as_str(), literal(name, value, backend))).unzip();
+                    known.map(|(name, value)| (name.as_str(), literal(name, value, backend))).unzip();
                 by_columns.entry(names).or_default().push(format!("({})", values.join(", ")));
             }
             for (names, values) in by_columns {

@@ -8,15 +8,13 @@ use magnum_conformance::database::Temporary;
 use magnum_conformance::difference::Table;
 use magnum_conformance::ours::Ours;
 use magnum_conformance::people::People;
-use magnum_conformance::record::Record;
+use magnum_conformance::release::{Original, Release};
 use magnum_conformance::report::Report;
 use magnum_conformance::run::run;
 use magnum_conformance::seed::Seed;
-use magnum_conformance::translation::Translation;
+use magnum_conformance::surroundings::Surroundings;
 use magnum_store::Backend;
 
-/// The release whose answers are the measure.
-const RELEASE: &str = "23.0.0";
 /// Fewer than this, and somebody has lost a file.
 const LEAST: usize = 1500;
 
@@ -36,15 +34,16 @@ async fn replay(database: Temporary, backend: Backend) {
     let people = People::load().unwrap();
     let seed = Seed::load(&people).unwrap();
     let corpus = Corpus::load(&magnum_conformance::data().join("cases"), &seed).unwrap();
-    let original = Record::load(&magnum_conformance::data().join("answers").join(RELEASE)).unwrap();
+    let originals: Vec<Original> = Release::all().unwrap().into_iter().map(|one| one.answers().unwrap()).collect();
     let table = Table::load().unwrap();
     let outcome = async {
-        let mut ours = Ours::start(&database, &seed, &people).await?;
-        run(&mut ours, &corpus.cases, &seed, &Translation::default()).await
+        let surroundings = Surroundings::tables(&people)?;
+        let mut ours = Ours::start(&database.url, &seed, &surroundings).await?;
+        run(&mut ours, &corpus.cases, &seed, &surroundings.translation).await
     }
     .await;
     database.drop_it().await.unwrap();
-    let report = Report::new(&corpus, &original, &outcome.unwrap(), &table);
+    let report = Report::new(&corpus, &originals, &outcome.unwrap(), &table);
     eprintln!("{}", report.table());
     if let Some(failure) = report.failure(&table, Some(backend)) {
         panic!("{failure}");

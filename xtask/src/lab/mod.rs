@@ -11,8 +11,8 @@
 //! let mut lab = Lab::private(workspace, services::LOOKUPS)?;      // and Glance, Nova's API and Neutron with what is in them
 //! // The one of `cargo xtask lab up`, which goes on after us; completed with these services if they are missing:
 //! let mut lab = Lab::kept(workspace, &[Service::Identity], DEFAULT_FIRST_PORT)?;
-//! // The same, if it is there:
-//! let lab = Lab::attach(workspace, &[Service::Identity])?;
+//! // The same if these run in it, otherwise one of our own:
+//! let lab = Lab::any(workspace, services::LOOKUPS)?;
 //!
 //! lab.description()          // path of lab.json: what tests read through MAGNUM_TEST_LAB
 //! lab.url("keystone")        // http://127.0.0.1:PORT
@@ -22,8 +22,6 @@
 //!
 //! `lab.json` says where everything is, who there is (everybody's password is in it) and the identifiers of all that
 //! `data/cloud.yaml` describes.
-
-#![allow(dead_code, reason = "other tasks that are being written use the rest")]
 
 mod command;
 mod folder;
@@ -134,7 +132,7 @@ impl Lab {
     }
 
     /// The kept lab, if there is one of this version in which these services run.
-    pub(crate) fn attach(workspace: &Workspace, services: &[Service]) -> Result<Option<Self>> {
+    fn attach(workspace: &Workspace, services: &[Service]) -> Result<Option<Self>> {
         let lock_file = folder::lock_file(workspace);
         let _lock = folder::lock(&lock_file)?;
         let folder = folder::kept(workspace);
@@ -148,6 +146,17 @@ impl Lab {
         }
         let python = python::openstack_client(workspace, true)?.with_file_name("python");
         Ok(Some(Self { folder, state, life: Life::ItsOwn, python, temporary: None, lock: Some(lock_file) }))
+    }
+
+    /// The lab of `cargo xtask lab up` if these services run in it, otherwise one of our own.
+    pub(crate) fn any(workspace: &Workspace, services: &[Service]) -> Result<Self> {
+        match Self::attach(workspace, services)? {
+            Some(kept) => {
+                say::note("the lab of `cargo xtask lab up` is used");
+                Ok(kept)
+            }
+            None => Self::private(workspace, services),
+        }
     }
 
     /// Where a service is reached, such as `http://127.0.0.1:21000`.

@@ -11,7 +11,8 @@
 //! documentation has it, its conductor beside it. It needs Keystone, and RabbitMQ, which is brought up for it.
 //!
 //! Releases since the end of the Heat driver ship none at all, and the lab has no Heat: a driver of our own
-//! (`data/lab_driver.py`, called `lab_fedora_coreos`) stands in for that of an operator. It makes nothing.
+//! (`data/lab_driver.py`, called `lab_fedora_coreos`) stands in for that of an operator. It makes nothing. Another,
+//! `lab_simple`, can do nothing that is optional.
 
 #![allow(dead_code, reason = "other tasks that are being written use the rest")]
 
@@ -71,7 +72,10 @@ const CONFIGURATION: (&str, &str) = ("magnum.conf", include_str!("data/magnum.co
 const DRIVER: &[(&str, &str)] = &[
     ("lab_driver.py", include_str!("data/lab_driver.py")),
     ("lab_driver-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: lab-driver\nVersion: 1\n"),
-    ("lab_driver-1.dist-info/entry_points.txt", "[magnum.drivers]\nlab_fedora_coreos = lab_driver:Driver\n"),
+    (
+        "lab_driver-1.dist-info/entry_points.txt",
+        "[magnum.drivers]\nlab_fedora_coreos = lab_driver:Driver\nlab_simple = lab_driver:Simple\n",
+    ),
 ];
 
 static API: Row = Row {

@@ -226,7 +226,7 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
     let mariadb = databases::mariadb()?;
     say::note("both listen on free loopback ports, as unprivileged users, with data in temporary folders");
 
-    let lab = if lab_wanted { Some(the_lab(workspace)?) } else { None };
+    let lab = if lab_wanted { Some(Lab::any(workspace, LOOKUPS)?) } else { None };
 
     say::step("Tests");
     let mut tests = workspace.cargo();
@@ -250,17 +250,6 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
     outcome?;
     down?;
     stopped.into_iter().collect()
-}
-
-/// A lab for this run; the one of `cargo xtask lab up` if it is there.
-fn the_lab(workspace: &Workspace) -> Result<Lab> {
-    match Lab::attach(workspace, LOOKUPS)? {
-        Some(kept) => {
-            say::note("the lab of `cargo xtask lab up` is used");
-            Ok(kept)
-        }
-        None => Lab::private(workspace, LOOKUPS),
-    }
 }
 
 /// Runs `cargo test`, shows its output as it comes and counts.
