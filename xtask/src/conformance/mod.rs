@@ -105,7 +105,7 @@ fn live(workspace: &Workspace, options: &Options) -> Result<()> {
     command.args(["--ours", &database]);
     say::step("Asking (a quarter of an hour)");
     let outcome = exec::run(&mut command);
-    let stopped: Result<()> = servers.iter_mut().map(Server::stop).collect();
+    let stopped = servers.iter_mut().try_for_each(Server::stop);
     let down = lab.down();
     say::note(&format!("all of it took {}", say::seconds(began.elapsed())));
     outcome.and(stopped).and(down)
