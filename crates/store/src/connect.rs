@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr};
-use sqlx::Executor as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Executor as _, MySqlPool, PgPool};
 
+use crate::reader::{Reader, TRUSTED};
 use crate::seal::{Seal, SealError};
 use crate::upstream::UpstreamHead;
 use crate::wakeup::Wakeups;
@@ -70,7 +71,7 @@ pub struct Store {
 }
 
 pub(crate) struct Inner {
-    read: DatabaseConnection,
+    read: Reader,
     write: DatabaseConnection,
     backend: Backend,
     pub(crate) head: OnceLock<UpstreamHead>,
@@ -94,15 +95,15 @@ impl Store {
         let (backend, read, write) = match parse(url)? {
             Target::Sqlite(file) => {
                 let (read, write) = sqlite(file.as_deref(), options).await?;
-                (Backend::Sqlite, read, write)
+                (Backend::Sqlite, Reader::of(read), write)
             }
             Target::Postgres(url) => {
                 let pool = postgres(&url, options).await?;
-                (Backend::Postgres, pool.clone(), pool)
+                (Backend::Postgres, Reader::postgres(&pool, options.max_connections), pool.into())
             }
             Target::MySql(url) => {
                 let pool = mysql(&url, options).await?;
-                (Backend::MySql, pool.clone(), pool)
+                (Backend::MySql, Reader::mysql(&pool, options.max_connections), pool.into())
             }
         };
         let inner = Inner { read, write, backend, head: OnceLock::new(), wakeups: Wakeups::default() };
@@ -134,7 +135,8 @@ impl Store {
 
     /// Closes every connection; calls after that fail.
     pub async fn close(&self) {
-        for pool in [&self.inner.read, &self.inner.write] {
+        self.inner.read.close();
+        for pool in [self.inner.read.pool(), &self.inner.write] {
             if let Err(error) = pool.clone().close().await {
                 tracing::debug!(%error, "a connection pool did not close cleanly");
             }
@@ -142,7 +144,7 @@ impl Store {
     }
 
     /// For statements that change nothing.
-    pub(crate) fn read(&self) -> &DatabaseConnection {
+    pub(crate) fn read(&self) -> &Reader {
         &self.inner.read
     }
 
@@ -292,14 +294,10 @@ fn create_private(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How long a connection may have lain idle before it is asked whether it is still there. Asking each time, as sqlx
-/// does, doubles the round trips of every read.
-const TRUSTED: Duration = Duration::from_secs(1);
-
-async fn postgres(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection> {
+async fn postgres(url: &str, options: &ConnectOptions) -> Result<PgPool> {
     let connect = PgConnectOptions::from_str(url).map_err(invalid)?.application_name("magnum");
     knock(&connect, options).await?;
-    let pool = PgPoolOptions::new()
+    PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .max_lifetime(options.max_lifetime)
@@ -307,8 +305,7 @@ async fn postgres(url: &str, options: &ConnectOptions) -> Result<DatabaseConnect
         .before_acquire(|connection, lain| Box::pin(is_alive(connection, lain.idle_for)))
         .connect_with(connect)
         .await
-        .map_err(unavailable)?;
-    Ok(pool.into())
+        .map_err(unavailable)
 }
 
 /// Strict like upstream's `mysql_sql_mode`. Read committed, so that a count after a lock sees what was committed
@@ -318,10 +315,10 @@ const MYSQL_SESSION: [&str; 2] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ];
 
-async fn mysql(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection> {
+async fn mysql(url: &str, options: &ConnectOptions) -> Result<MySqlPool> {
     let connect = MySqlConnectOptions::from_str(url).map_err(invalid)?;
     knock(&connect, options).await?;
-    let pool = MySqlPoolOptions::new()
+    MySqlPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .max_lifetime(options.max_lifetime)
@@ -337,8 +334,7 @@ async fn mysql(url: &str, options: &ConnectOptions) -> Result<DatabaseConnection
         })
         .connect_with(connect)
         .await
-        .map_err(unavailable)?;
-    Ok(pool.into())
+        .map_err(unavailable)
 }
 
 /// Whether a connection may be given out; one that does not answer is replaced.
