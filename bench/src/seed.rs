@@ -93,6 +93,8 @@ fn template(seed: &Seed, index: u32, now: Option<DateTime>) -> cluster_template:
         user_id: Set(text("bench")),
         name: Set(Some(format!("bench-{index}"))),
         image_id: Set(text(&seed.image)),
+        flavor_id: Set(text("m1.small")),
+        master_flavor_id: Set(text("m1.small")),
         network_driver: Set(text("flannel")),
         dns_nameserver: Set(text("8.8.8.8")),
         docker_storage_driver: Set(text("overlay2")),

@@ -1,4 +1,4 @@
-//! What all three servers stand on: the lab's MariaDB with the original's own schema, its memcached, Keystone and Glance,
+//! What all three servers stand on: the lab's MariaDB with the original's own schema, its memcached, Keystone, Glance and Nova,
 //! and one magnum.conf, which the original and ours both read.
 
 use std::fs;
@@ -51,7 +51,7 @@ pub(super) struct Cloud {
 impl Cloud {
     /// Brings the lab up and makes the original's schema in both databases.
     pub(super) fn start(workspace: &Workspace, programs: &Programs) -> Result<Self> {
-        let lab = Lab::private(workspace, &[Service::Identity, Service::Images])?;
+        let lab = Lab::private(workspace, &[Service::Identity, Service::Images, Service::Flavors])?;
         let venv = original::install(workspace, RELEASE)?;
         let openstack = python::openstack_client(workspace, true)?;
         let folder = tempfile::Builder::new().prefix("magnum-bench-").tempdir().context("cannot make a folder")?;
