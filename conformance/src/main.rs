@@ -1,6 +1,7 @@
 //! Asks and compares: `cargo xtask conformance` calls this.
 #![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -90,11 +91,7 @@ async fn main() -> Result<()> {
             corpus.cases.retain(|case| case.name.starts_with(&options.shown.only));
             replay(&options, &corpus, &seed, &people).await
         }
-        Task::Live(options) => {
-            let every = corpus.names();
-            corpus.cases.retain(|case| case.name.starts_with(&options.shown.only));
-            live(&options, &corpus, &every, &seed).await
-        }
+        Task::Live(options) => live(&options, &corpus, &seed).await,
         Task::Count => {
             println!("{} cases, {} requests", corpus.cases.len(), corpus.requests());
             Ok(())
@@ -146,7 +143,9 @@ fn show(shown: &Shown, corpus: &Corpus, originals: &[Original], ours: &Record, b
     Ok(())
 }
 
-async fn live(options: &Live, corpus: &Corpus, every: &[String], seed: &Seed) -> Result<()> {
+async fn live(options: &Live, whole: &Corpus, seed: &Seed) -> Result<()> {
+    let only = |case: &&Case| case.name.starts_with(&options.shown.only);
+    let corpus = &Corpus { cases: whole.cases.iter().filter(only).cloned().collect() };
     let translation = Translation::load(&options.translation)?;
     let began = Instant::now();
     // Each has a database of its own, and most of the time one of them waits for the cloud.
@@ -175,7 +174,7 @@ async fn live(options: &Live, corpus: &Corpus, every: &[String], seed: &Seed) ->
     outcomes.push(outcome);
     println!("asked in {:.0} s", began.elapsed().as_secs_f64());
     for original in &originals {
-        keep(original, every, options.record)?;
+        keep(original, whole, options.record)?;
     }
     outcomes.into_iter().collect::<Result<()>>()?;
     show(&options.shown, corpus, &originals, &ours, Backend::MySql)
@@ -204,7 +203,7 @@ async fn ask(
 }
 
 /// Says which answers are not the recorded ones, and if wanted records them.
-fn keep(original: &Original, every: &[String], record: bool) -> Result<()> {
+fn keep(original: &Original, whole: &Corpus, record: bool) -> Result<()> {
     let number = &original.release.number;
     let mut kept = original.release.clone().answers()?.answers;
     let changed = kept.changed_by(&original.answers);
@@ -214,6 +213,7 @@ fn keep(original: &Original, every: &[String], record: bool) -> Result<()> {
         return Ok(());
     }
     kept.merge(original.answers.clone());
-    kept.retain(|name| every.iter().any(|known| known == name));
+    let asked: BTreeSet<String> = Corpus { cases: original.release.part(whole) }.names().into_iter().collect();
+    kept.retain(|name| asked.contains(name));
     kept.save(&original.release.folder())
 }

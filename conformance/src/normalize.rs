@@ -23,6 +23,10 @@ static TIME: LazyLock<Regex> =
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z]+-\d{1,2}-(template|cluster|federation|model|bay)$"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"0x[0-9a-f]{6,}"));
 static KEYSTONE: LazyLock<Regex> = LazyLock::new(|| pattern("uri=\"[^\"]+\""));
+/// The original's moments in messages of its database, numbers of its messages, and where the cloud's services listen.
+static MOMENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"datetime\.datetime\([\d, ]+\)"));
+static MESSAGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bmessage ID [0-9a-f]{32}\b"));
+static SERVICE: LazyLock<Regex> = LazyLock::new(|| pattern(r"http://127\.0\.0\.1:\d+"));
 /// Lists in messages whose order is a hash table's.
 static SETS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:one of: |property\(ies\) )([\w-]+(?:, [\w-]+)+)"));
 
@@ -101,6 +105,9 @@ impl Texts<'_> {
             if whole.starts_with("2026-01-01T") { whole.to_owned() } else { "<time>".to_owned() }
         });
         let text = ADDRESS.replace_all(&text, "<address>");
+        let text = MOMENT.replace_all(&text, "<time>");
+        let text = MESSAGE.replace_all(&text, "message ID <message>");
+        let text = SERVICE.replace_all(&text, "<service>");
         let text =
             SETS.replace_all(&text, |found: &regex::Captures<'_>| found[0].replace(&found[1], &sorted(&found[1], ',')));
         let text = UUID.replace_all(&text, |found: &regex::Captures<'_>| self.uuid(&found[0]));
@@ -131,7 +138,8 @@ mod tests {
         let body = json!({
             "uuid": "68385192-a47b-4ccc-ab39-3adf6f52b34f", "created_at": "2026-11-23T05:25:25.974771+00:00", "name": "pi-3-cluster",
             "href": "http://magnum.test/v1/clusters/68385192-a47b-4ccc-ab39-3adf6f52b34f", "updated_at": "2026-01-01T00:01:00+00:00",
-            "detail": "Value should be one of: replace, add, remove", "id": 7
+            "detail": "Value should be one of: replace, add, remove", "id": 7,
+            "fault": "at http://127.0.0.1:5000/v3: message ID 68a069a841a84be68fb0b808eaa2baba of datetime.datetime(2026, 11, 23, 9, 5)"
         });
         let mut raw = Raw { status: 200, body: body.to_string(), ..Raw::default() };
         raw.header("Allow", "POST, GET");
@@ -140,7 +148,8 @@ mod tests {
         let expected = json!({
             "uuid": "<uuid-1>", "created_at": "<time>", "name": "<name>-cluster",
             "href": "http://magnum.test/v1/clusters/<uuid-1>", "updated_at": "2026-01-01T00:01:00+00:00",
-            "detail": "Value should be one of: add, remove, replace", "id": "<id>"
+            "detail": "Value should be one of: add, remove, replace", "id": "<id>",
+            "fault": "at <service>/v3: message ID <message> of <time>"
         });
         assert_eq!(answer.body, expected);
     }

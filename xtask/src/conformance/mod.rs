@@ -23,7 +23,7 @@ const CONFIGURATION: &str = include_str!("data/magnum.conf");
 /// Everything it imports has to be read first.
 const START: Duration = Duration::from_secs(120);
 /// Who is asked; the newest first.
-const RELEASES: &[Release] = &[Release::V23];
+const RELEASES: &[Release] = &[Release::V23, Release::V21];
 
 /// How `cargo xtask conformance` is called.
 #[derive(Debug, Args)]

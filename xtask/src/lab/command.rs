@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::services::{self, Service};
 use super::state::State;
 use super::{DEFAULT_FIRST_PORT, Lab, folder, launch, probe, remove};
-use crate::original::{Original, Release};
+use crate::original::{self, Release};
 use crate::owner::Life;
 use crate::say;
 use crate::workspace::Workspace;
@@ -47,12 +47,12 @@ enum Action {
 /// Does what was asked.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     match &options.action {
-        Action::Up { only, original, first_port } => {
+        Action::Up { only, original: releases, first_port } => {
             let began = Instant::now();
             let services = if only.is_empty() { services::all() } else { only.clone() };
             let mut lab = Lab::kept(workspace, &services, *first_port)?;
-            for &release in original {
-                let url = Original::start_kept(workspace, &mut lab, release)?.leave_running();
+            for &release in releases {
+                let url = original::start(workspace, &mut lab, release)?;
                 say::note(&format!("the original {release} answers at {url}"));
             }
             say::step(&format!("The lab is up after {}", say::seconds(began.elapsed())));
@@ -82,7 +82,7 @@ fn status(workspace: &Workspace) -> Result<()> {
         .map(|row| (row, row.name.to_owned(), lab.values()))
         .collect();
     for (name, database_url) in &lab.state.originals {
-        rows.extend(Original::rows(&lab, name, database_url)?);
+        rows.extend(original::rows(&lab, name, database_url)?);
     }
     for (row, name, values) in rows {
         let Some(process) = lab.state.processes.get(&name).copied() else { continue };

@@ -1,20 +1,11 @@
 //! The original: a release of upstream Magnum from PyPI, installed under `target/original` and run against the lab.
 //!
-//! ```text
-//! let mut lab = Lab::private(workspace, &[Service::Identity])?;           // or kept, or attach
-//! let database = lab.database("theirs")?;                                 // or any mysql:// or postgres:// URL
-//! let original = Original::start(workspace, &mut lab, Release::V23, "theirs", &database)?;
-//! original.url()     // http://127.0.0.1:PORT ; it ends when the value is dropped
-//! ```
-//!
 //! It makes its tables with its own `magnum-db-manage`. Its API runs under uWSGI with two processes, as its
 //! documentation has it, its conductor beside it. It needs Keystone, and RabbitMQ, which is brought up for it.
 //!
 //! Releases since the end of the Heat driver ship none at all, and the lab has no Heat: a driver of our own
 //! (`data/lab_driver.py`, called `lab_fedora_coreos`) stands in for that of an operator. It makes nothing. Another,
 //! `lab_simple`, can do nothing that is optional.
-
-#![allow(dead_code, reason = "other tasks that are being written use the rest")]
 
 use std::fmt;
 use std::fs;
@@ -25,10 +16,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::lab::Lab;
-use crate::lab::process::{self, Process};
 use crate::lab::services::{Answers, Row, Service};
 use crate::lab::template::Values;
-use crate::owner::Life;
 use crate::workspace::Workspace;
 use crate::{debian, exec, say};
 
@@ -98,97 +87,33 @@ static CONDUCTOR: Row = Row {
 /// What runs of an original, in this order.
 const ROWS: [&Row; 2] = [&API, &CONDUCTOR];
 
-/// A running original; it ends when dropped.
-#[derive(Debug)]
-pub(crate) struct Original {
-    url: String,
-    processes: Vec<Process>,
+/// Starts a release that belongs to a kept lab, on a database of its own there; answers where its API is.
+pub(crate) fn start(workspace: &Workspace, lab: &mut Lab, release: Release) -> Result<String> {
+    let name = release.number();
+    let database_url = lab.database_kept(&format!("magnum-{name}"))?;
+    let venv = install(workspace, release)?;
+    say::step(&format!("Starting the original {release}"));
+    lab.bring_up(&[Service::Identity, Service::Rabbitmq])?;
+    let names = ROWS.map(|row| unit_name(row, name));
+    let port = lab.port(&names[0])?;
+    let values = lab
+        .values()
+        .with("venv", venv.to_string_lossy())
+        .with("port", port.to_string())
+        .with("trustee_domain", lab.domain("magnum")?)
+        .with("virtual_host", lab.virtual_host(name)?)
+        .with("conductor_seen", conductor_seen(lab, &database_url)?)
+        .with("database_url", for_sqlalchemy(&database_url));
+    let others = ROWS.into_iter().zip(names).map(|(row, name)| (row, name, values.clone())).collect();
+    lab.bring_up_others(others)?;
+    lab.remember_original(name, &database_url)?;
+    Ok(format!("http://127.0.0.1:{port}"))
 }
 
-impl Original {
-    /// Starts a release on an existing database, which it upgrades to its own tables. `name` tells several apart.
-    pub(crate) fn start(
-        workspace: &Workspace,
-        lab: &mut Lab,
-        release: Release,
-        name: &str,
-        database_url: &str,
-    ) -> Result<Self> {
-        Self::bring_up(workspace, lab, release, name, database_url, Life::WithUs)
-    }
-
-    /// Starts a release that belongs to a kept lab, on a database of its own there.
-    pub(crate) fn start_kept(workspace: &Workspace, lab: &mut Lab, release: Release) -> Result<Self> {
-        let name = release.number();
-        let database = lab.database_kept(&format!("magnum-{name}"))?;
-        let original = Self::bring_up(workspace, lab, release, name, &database, Life::ItsOwn)?;
-        lab.remember_original(name, &database)?;
-        Ok(original)
-    }
-
-    fn bring_up(
-        workspace: &Workspace,
-        lab: &mut Lab,
-        release: Release,
-        name: &str,
-        database_url: &str,
-        life: Life,
-    ) -> Result<Self> {
-        let venv = install(workspace, release)?;
-        say::step(&format!("Starting the original {release} ({name})"));
-        lab.bring_up(&[Service::Identity, Service::Rabbitmq])?;
-        let names = ROWS.map(|row| unit_name(row, name));
-        if life == Life::WithUs {
-            lab.end_others(&names)?;
-        }
-        let port = lab.port(&names[0])?;
-        let values = lab
-            .values()
-            .with("venv", venv.to_string_lossy())
-            .with("port", port.to_string())
-            .with("trustee_domain", lab.domain("magnum")?)
-            .with("virtual_host", lab.virtual_host(name)?)
-            .with("conductor_seen", conductor_seen(lab, database_url)?)
-            .with("database_url", for_sqlalchemy(database_url));
-        let others = ROWS.into_iter().zip(names).map(|(row, name)| (row, name, values.clone())).collect();
-        let processes = lab.bring_up_others(others, life)?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), processes })
-    }
-
-    /// Where its API is: `http://127.0.0.1:PORT`.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The processes of its API and its conductor, in this order.
-    pub(crate) fn processes(&self) -> &[Process] {
-        &self.processes
-    }
-
-    /// Lets it run on after us; answers its address.
-    pub(crate) fn leave_running(mut self) -> String {
-        self.processes.clear();
-        self.url.clone()
-    }
-
-    /// Ends it.
-    pub(crate) fn stop(mut self) -> Result<()> {
-        process::end(&std::mem::take(&mut self.processes))
-    }
-
-    /// The units of an original that belongs to a lab.
-    pub(crate) fn rows(lab: &Lab, name: &str, database_url: &str) -> Result<Vec<(&'static Row, String, Values)>> {
-        let values = lab.values().with("conductor_seen", conductor_seen(lab, database_url)?);
-        Ok(ROWS.map(|row| (row, unit_name(row, name), values.clone())).to_vec())
-    }
-}
-
-impl Drop for Original {
-    fn drop(&mut self) {
-        if let Err(error) = process::end(&self.processes) {
-            eprintln!("cannot end the original: {error:#}");
-        }
-    }
+/// The units of an original that belongs to a lab.
+pub(crate) fn rows(lab: &Lab, name: &str, database_url: &str) -> Result<Vec<(&'static Row, String, Values)>> {
+    let values = lab.values().with("conductor_seen", conductor_seen(lab, database_url)?);
+    Ok(ROWS.map(|row| (row, unit_name(row, name), values.clone())).to_vec())
 }
 
 /// Makes sure that a release is installed; answers its virtual environment.
