@@ -28,13 +28,13 @@ pub(crate) struct Conductor {
 }
 
 impl Conductor {
-    /// Trusts nobody but the cluster's authority.
+    /// Trusts nobody but the cluster's authority: both, while one takes the place of the other.
     pub(crate) fn new(config: &AgentConfig, identity: Option<&SecretString>) -> Result<Self, AgentError> {
         let unusable = |error: reqwest::Error| AgentError::NoAnswer(cause(&error));
-        let authority = Certificate::from_pem(config.ca.as_bytes()).map_err(unusable)?;
+        let authorities = Certificate::from_pem_bundle(config.ca.as_bytes()).map_err(unusable)?;
         let mut builder = Client::builder()
             .tls_backend_rustls()
-            .tls_certs_only([authority])
+            .tls_certs_only(authorities)
             .https_only(true)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -52,6 +52,7 @@ impl Imagined {
             resources: self.resources,
             deleting: false,
             outdated: Vec::new(),
+            rotation: None,
         }
     }
 }

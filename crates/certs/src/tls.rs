@@ -54,14 +54,16 @@ pub fn server_config_from_files(certificate: &Path, key: &Path) -> Result<Arc<Se
     Ok(Arc::new(speaking_http(builder.with_single_cert(chain, key)?)))
 }
 
-/// For the agents' listener: a client may come without a certificate (to join) or with one of the authority's; any
+/// For the agents' listener: a client may come without a certificate (to join) or with one of the authorities'; any
 /// other ends the handshake. [`peer_fingerprint`] says which.
 ///
 /// # Errors
-/// When certificate, key and authority can't be taken up.
-pub fn agent_server_config(identity: &Identity, authority_pem: &str) -> Result<Arc<ServerConfig>, CertError> {
+/// When certificate, key and authorities can't be taken up.
+pub fn agent_server_config(identity: &Identity, authorities: &[&str]) -> Result<Arc<ServerConfig>, CertError> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(crate::certificate::from_pem(authority_pem)?))?;
+    for authority in authorities {
+        roots.add(CertificateDer::from(crate::certificate::from_pem(authority)?))?;
+    }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .allow_unauthenticated()
         .build()

@@ -45,12 +45,20 @@ impl Kept {
         }
     }
 
-    /// Where it is kept: the same whenever it is asked, so that making it again finds what an interrupted attempt made.
+    /// Where the first one is kept: the same whenever it is asked, so that making it again finds what an interrupted
+    /// attempt made.
     fn uuid(self, cluster: &Cluster) -> Uuid {
-        let digest = aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA256,
-            format!("{} {}", cluster.uuid, self.title()).as_bytes(),
-        );
+        self.uuid_of(&cluster.uuid.to_string())
+    }
+
+    /// Where the one is kept that a rotation makes.
+    fn next_uuid(self, cluster: &Cluster, rotation: Uuid) -> Uuid {
+        self.uuid_of(&format!("{} {rotation}", cluster.uuid))
+    }
+
+    fn uuid_of(self, whose: &str) -> Uuid {
+        let named = format!("{whose} {}", self.title());
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, named.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest.as_ref()[..16]);
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
@@ -118,23 +126,70 @@ impl Vault {
     }
 
     async fn make_authority(&self, cluster: &Cluster, which: Authority) -> Result<CertificateAuthority, CertError> {
-        let kept = Kept::Authority(which);
-        if let Some((certificate, key)) = self.find(kept.uuid(cluster)).await? {
+        self.make_authority_at(cluster, Kept::Authority(which).uuid(cluster)).await
+    }
+
+    async fn make_authority_at(&self, cluster: &Cluster, place: Uuid) -> Result<CertificateAuthority, CertError> {
+        if let Some((certificate, key)) = self.find(place).await? {
             return CertificateAuthority::new(&certificate, key);
         }
         let (name, days, kind) = (cluster.display_name(), self.validity_days, self.key_kind);
         let made = computing(move || generate_authority(&name, days, kind)).await?;
-        self.keep(cluster, kept, made.certificate_pem(), made.key()).await?;
+        self.keep(cluster, place, made.certificate_pem(), made.key()).await?;
         Ok(made)
     }
 
     async fn make_client(&self, cluster: &Cluster, authority: CertificateAuthority) -> Result<(), CertError> {
-        if self.find(Kept::Client.uuid(cluster)).await?.is_some() {
+        self.make_client_at(cluster, authority, Kept::Client.uuid(cluster)).await
+    }
+
+    async fn make_client_at(
+        &self,
+        cluster: &Cluster,
+        authority: CertificateAuthority,
+        place: Uuid,
+    ) -> Result<(), CertError> {
+        if self.find(place).await?.is_some() {
             return Ok(());
         }
         let (days, kind) = (self.validity_days, self.key_kind);
         let made = computing(move || client_certificate(&authority, days, kind)).await?;
-        self.keep(cluster, Kept::Client, &made.certificate_pem, &made.key).await
+        self.keep(cluster, place, &made.certificate_pem, &made.key).await
+    }
+
+    /// What a rotation of a cluster's authority will have made: the references that the cluster's row gets at its end.
+    #[must_use]
+    pub fn next_references(cluster: &Cluster, rotation: Uuid) -> CertificateRefs {
+        let reference = |kept: Kept| Some(kept.next_uuid(cluster, rotation).to_string());
+        CertificateRefs {
+            ca: reference(Kept::Authority(Authority::Cluster)),
+            magnum: reference(Kept::Client),
+            ..CertificateRefs::default()
+        }
+    }
+
+    /// Makes the authority that takes the place of the cluster's own, and the service's client certificate with it.
+    /// Finds and keeps what an earlier attempt of the same rotation has made; leaves the cluster's row alone.
+    ///
+    /// # Errors
+    /// When keys can't be made or the database can't be used.
+    pub async fn make_next_authority(&self, cluster: &Cluster, rotation: Uuid) -> Result<CertificateRefs, CertError> {
+        let place = Kept::Authority(Authority::Cluster).next_uuid(cluster, rotation);
+        let authority = self.make_authority_at(cluster, place).await?;
+        self.make_client_at(cluster, authority, Kept::Client.next_uuid(cluster, rotation)).await?;
+        Ok(Self::next_references(cluster, rotation))
+    }
+
+    /// Deletes what references lead to. Nothing to delete is no error.
+    ///
+    /// # Errors
+    /// When the database can't be used.
+    pub async fn forget(&self, refs: &CertificateRefs) -> Result<(), CertError> {
+        let all = [&refs.magnum, &refs.front_proxy_ca, &refs.etcd_ca, &refs.ca];
+        for uuid in all.into_iter().flatten().filter_map(|reference| reference.parse().ok()) {
+            self.store.delete_key_pair(uuid).await?;
+        }
+        Ok(())
     }
 
     /// One of the cluster's authorities, ready to sign.
@@ -183,10 +238,10 @@ impl Vault {
         Ok(())
     }
 
-    async fn keep(&self, cluster: &Cluster, kept: Kept, certificate: &str, key: &PrivateKey) -> Result<(), CertError> {
+    async fn keep(&self, cluster: &Cluster, place: Uuid, certificate: &str, key: &PrivateKey) -> Result<(), CertError> {
         let passphrase = SecretString::from(STANDARD.encode(random::<PASSPHRASE_BYTES>()?));
         let pair = StoredKeyPair {
-            uuid: kept.uuid(cluster),
+            uuid: place,
             certificate: certificate.trim().to_owned(),
             private_key: key.to_encrypted_pem(&passphrase)?,
             private_key_passphrase: self.seal.seal(passphrase.expose_secret().as_bytes())?,

@@ -61,7 +61,7 @@ fn server(authority: &CertificateAuthority) -> Identity {
 #[tokio::test]
 async fn agents_come_without_a_certificate_or_with_one_of_the_cluster() {
     let (cluster, stranger) = (authority("cluster"), authority("cluster"));
-    let config = tls::agent_server_config(&server(&cluster), cluster.certificate_pem()).unwrap();
+    let config = tls::agent_server_config(&server(&cluster), &[cluster.certificate_pem()]).unwrap();
     let ca = cluster.certificate_pem();
 
     assert_eq!(shake_hands(config.clone(), client(ca, None)).await, Ok(None));
@@ -80,7 +80,7 @@ async fn agents_come_without_a_certificate_or_with_one_of_the_cluster() {
 #[tokio::test]
 async fn an_authority_with_an_rsa_key_does_as_well() {
     let cluster = generate_authority("cluster", 30, KeyKind::Rsa2048).unwrap();
-    let config = tls::agent_server_config(&server(&cluster), cluster.certificate_pem()).unwrap();
+    let config = tls::agent_server_config(&server(&cluster), &[cluster.certificate_pem()]).unwrap();
     let member = client_certificate(&cluster, 10, KeyKind::Rsa2048).unwrap();
     assert!(shake_hands(config, client(cluster.certificate_pem(), Some(&member))).await.unwrap().is_some());
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use magnum_certs::{CertError, KeyKind, SealKey, Vault};
 use magnum_domain::certificate::{Authority, StoredKeyPair};
 use magnum_domain::{Cluster, ClusterStatus, Labels};
-use magnum_store::{ConnectOptions, Store};
+use magnum_store::{CertificateRefs, ConnectOptions, Store};
 use uuid::Uuid;
 
 fn cluster() -> Cluster {
@@ -100,6 +100,38 @@ async fn certificates_are_made_once_and_found_again() {
     assert!(store.get_key_pair(uuid).await.is_err());
     assert!(matches!(vault.authority(&swarm, Authority::Cluster).await, Err(CertError::Missing(_))));
     vault.authority(&kubernetes, Authority::Cluster).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_authority_takes_the_place_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder).await;
+    let vault = Vault::new(store.clone(), SealKey::ephemeral().unwrap()).making(30, KeyKind::P256);
+    let before = with_certificates(&vault, "swarm-mode").await;
+    let rotation = Uuid::new_v4();
+    let refs = vault.make_next_authority(&before, rotation).await.unwrap();
+    assert_eq!(refs, Vault::next_references(&before, rotation), "known before it is made");
+    assert_ne!(refs, Vault::next_references(&before, Uuid::new_v4()));
+    let after = Cluster { ca_cert_ref: refs.ca.clone(), magnum_cert_ref: refs.magnum.clone(), ..before.clone() };
+    let certificate = vault.authority_certificate(&after, Authority::Cluster).await.unwrap();
+    assert_ne!(certificate, vault.authority_certificate(&before, Authority::Cluster).await.unwrap());
+
+    // An attempt that was cut short makes nothing anew.
+    vault.make_next_authority(&before, rotation).await.unwrap();
+    assert_eq!(certificate, vault.authority_certificate(&after, Authority::Cluster).await.unwrap());
+
+    let old = CertificateRefs {
+        ca: before.ca_cert_ref.clone(),
+        magnum: before.magnum_cert_ref.clone(),
+        ..CertificateRefs::default()
+    };
+    vault.forget(&old).await.unwrap();
+    vault.forget(&old).await.unwrap();
+    assert!(matches!(vault.authority(&before, Authority::Cluster).await, Err(CertError::Missing(_))));
+    assert!(matches!(vault.client_identity(&before).await, Err(CertError::Missing(_))));
+    vault.client_identity(&after).await.unwrap();
+    vault.delete(&after).await.unwrap();
+    assert!(matches!(vault.authority(&after, Authority::Cluster).await, Err(CertError::Missing(_))));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async fn carry_out(
         let driver = conductor.drivers.select(&snapshot.template).map_err(ConductorError::Driver)?;
         let plan = driver.plan(&snapshot).await.map_err(ConductorError::Driver)?;
         if plan.is_empty() {
-            if upgrade::next_batch(conductor, operation, &snapshot).await? {
+            if upgrade::next_batch(conductor, operation, driver.as_ref(), &snapshot).await? {
                 (previous, same) = (Plan::default(), 0);
                 continue;
             }

@@ -19,6 +19,7 @@ pub async fn snapshot(store: &Store, cluster: Uuid, deleting: bool) -> Result<Sn
         cluster,
         deleting,
         outdated: Vec::new(),
+        rotation: None,
     })
 }
 
@@ -32,6 +33,7 @@ pub(crate) async fn wanted(store: &Store, operation: &Operation) -> Result<Snaps
         }
         snapshot.outdated.clone_from(&operation.arguments.nodes_to_replace);
     }
+    snapshot.rotation = (operation.kind == OperationKind::RotateCa).then_some(operation.uuid);
     Ok(snapshot)
 }
 

@@ -1,9 +1,10 @@
-//! Upgrades: every node gives way to one that is made from the new template, a few at a time. The driver sees nothing
-//! of this but nodes that come and nodes that leave.
+//! Nodes give way to new ones, a few at a time: those of an upgrade to nodes made from the new template, those of a
+//! rotation to nodes under the new authority. The driver sees nothing of this but nodes that come and nodes that leave.
 
-use magnum_domain::driver::Snapshot;
+use magnum_domain::driver::{Driver, Snapshot};
 use magnum_domain::{Labels, Node, NodePhase, Operation, OperationKind};
 use magnum_store::{ClusterOutcome, StoreError};
+use uuid::Uuid;
 
 use crate::{Conductor, ConductorError, fault, snapshot};
 
@@ -12,13 +13,14 @@ use crate::{Conductor, ConductorError, fault, snapshot};
 pub(crate) async fn next_batch(
     conductor: &Conductor,
     operation: &Operation,
+    driver: &dyn Driver,
     snapshot: &Snapshot,
 ) -> Result<bool, ConductorError> {
-    if operation.kind != OperationKind::Upgrade {
+    if !matches!(operation.kind, OperationKind::Upgrade | OperationKind::RotateCa) {
         return Ok(false);
     }
     let most = operation.arguments.max_batch_size.and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
-    let batch = batch(snapshot, most.max(1));
+    let batch = batch(snapshot, &driver.outdated(snapshot), most.max(1));
     if batch.is_empty() {
         return Ok(false);
     }
@@ -34,8 +36,8 @@ pub(crate) async fn next_batch(
 
 /// Workers first. Managers last and one at a time, whatever the size of a batch: those that stay have to agree on each
 /// before the next goes.
-fn batch(snapshot: &Snapshot, most: usize) -> Vec<&Node> {
-    let is_due = |node: &&Node| snapshot.outdated.contains(&node.uuid) && node.phase < NodePhase::Leaving;
+fn batch<'a>(snapshot: &'a Snapshot, outdated: &[Uuid], most: usize) -> Vec<&'a Node> {
+    let is_due = |node: &&Node| outdated.contains(&node.uuid) && node.phase < NodePhase::Leaving;
     let (masters, workers): (Vec<&Node>, Vec<&Node>) =
         snapshot.nodes.iter().filter(is_due).partition(|node| node.is_master);
     match workers.is_empty() {

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub deleting: bool,
     /// Nodes that stay as they are until others have taken their place (upgrade).
     pub outdated: Vec<Uuid>,
+    /// The operation that gives the cluster another certificate authority, while there is one.
+    pub rotation: Option<Uuid>,
 }
 
 /// One idempotent piece of work.
@@ -130,6 +132,12 @@ pub trait Driver: Send + Sync {
     /// Whether it can carry out operations of this kind; what it cannot is refused before it is accepted.
     fn supports(&self, kind: OperationKind) -> bool {
         !matches!(kind, OperationKind::Upgrade | OperationKind::RotateCa | OperationKind::RotateCredential)
+    }
+
+    /// Nodes that are to give way to others, a few at a time: those that an upgrade names. A driver that gives a
+    /// cluster another authority by replacing its nodes adds the nodes that are still under the old one.
+    fn outdated(&self, snapshot: &Snapshot) -> Vec<Uuid> {
+        snapshot.outdated.clone()
     }
 
     /// Whether the group of masters can be resized after the cluster is made.

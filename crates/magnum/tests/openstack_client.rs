@@ -185,7 +185,9 @@ const ADMINISTRATION: &[Step] = &[
 ];
 
 const LIFE: &[Step] = &[
-    demo("coe ca rotate web", &["not supported by this driver"]),
+    demo("coe ca rotate web", &["has been accepted"]),
+    SETTLED,
+    demo("coe cluster show web", &["UPDATE_COMPLETE"]),
     demo("coe cluster upgrade web swarm --max-batch-size 1 --nodegroup default-worker", &["has been accepted"]),
     SETTLED,
     demo("coe cluster show web", &["UPDATE_COMPLETE"]),

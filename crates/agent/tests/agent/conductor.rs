@@ -74,7 +74,7 @@ impl Conductor {
     /// Listens until the handle is aborted.
     pub(crate) async fn listen(self: &Arc<Self>, address: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
         let identity = server_certificate(&self.authority, &[address.ip().to_string()], 30).unwrap();
-        let config = tls::agent_server_config(&identity, self.authority.certificate_pem()).unwrap();
+        let config = tls::agent_server_config(&identity, &[self.authority.certificate_pem()]).unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(config);
         let router = Router::new()
             .route(JOIN_PATH, post(join))

@@ -161,6 +161,8 @@ pub(crate) async fn rotate(
     if !api.planner.supports(&template, OperationKind::RotateCa) {
         return Err(ApiError::invalid("'rotate_ca_certificate' is not supported by this driver."));
     }
+    // Where nodes give way to new ones, each new one is there before an old one goes.
+    api.planner.preflight(&template, &cluster.labels, 1).await?;
     let change = Change { cluster_status: Some(ClusterStatus::UpdateInProgress), ..Change::default() };
     let rotate = operation(&api, &context, &cluster, OperationKind::RotateCa, Arguments::default());
     api.store.request_operation(rotate, &ClusterStatus::is_settled, change).await.map_err(wrong_status(UPDATING))?;

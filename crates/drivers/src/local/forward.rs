@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::authority;
+use super::error::LocalError;
 use super::namespace::Namespace;
 use super::plan::is_leaving;
 
@@ -43,10 +45,16 @@ impl Forwarder {
         .await;
     }
 
+    async fn nodes(&self) -> Result<Vec<Node>, LocalError> {
+        let mut nodes = self.store.nodes(self.cluster).await?;
+        authority::keep_current(&self.store, self.cluster, &mut nodes).await?;
+        Ok(nodes)
+    }
+
     /// Connects to the manager whose turn it is, or the next one that accepts. With none, the client sees its
     /// connection closed.
     async fn serve(&self, mut client: TcpStream, turn: usize) {
-        let managers = match self.store.nodes(self.cluster).await {
+        let managers = match self.nodes().await {
             Ok(nodes) => managers(&nodes),
             Err(error) => return tracing::warn!(cluster = %self.cluster, %error, "managers could not be looked up"),
         };

@@ -34,15 +34,18 @@ pub(crate) enum Kind {
     Port,
     /// A node's membership in the swarm; the identity is in the attributes.
     SwarmMember,
+    /// A certificate authority that takes the place of another; the name is its reference. See `authority.rs`.
+    Authority,
 }
 
-const WORDS: [(Kind, &str); 6] = [
+const WORDS: [(Kind, &str); 7] = [
     (Kind::Folder, "folder"),
     (Kind::Cgroup, "cgroup"),
     (Kind::Namespace, "network_namespace"),
     (Kind::Process, "process"),
     (Kind::Port, "port"),
     (Kind::SwarmMember, "swarm_member"),
+    (Kind::Authority, "certificate_authority"),
 ];
 
 impl Kind {
@@ -121,8 +124,9 @@ impl Places {
                 let removed = tokio::task::spawn_blocking(move || remove_folder(&folder)).await;
                 removed.map_err(|error| LocalError::Hopeless(format!("removing {}: {error}", row.name)))?
             }
-            // A port is free as soon as nobody listens; a membership goes with the node or with the swarm.
-            Some(Kind::Port | Kind::SwarmMember) => Ok(()),
+            // A port is free as soon as nobody listens; a membership goes with the node or with the swarm; keys are in
+            // the vault.
+            Some(Kind::Port | Kind::SwarmMember | Kind::Authority) => Ok(()),
             None => Err(LocalError::Hopeless(format!(
                 "the ledger holds a {} {}, which this release does not know how to remove",
                 row.kind, row.name

@@ -3,6 +3,7 @@
 //! Joining needs the one-time token; everything else a certificate that this cluster's authority has signed and
 //! that the node's row names.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,18 +17,20 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use magnum_certs::tls::peer_fingerprint;
-use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, Vault, sign_node_csr};
+use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, sign_node_csr};
 use magnum_domain::agent::{JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH};
-use magnum_domain::certificate::Authority;
 use magnum_domain::event::NewEvent;
-use magnum_domain::{Cluster, Node, NodePhase};
+use magnum_domain::{Node, NodePhase};
 use magnum_store::{Store, StoreError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use uuid::Uuid;
 
+use super::authority::{Authorities, ListenerTls};
+use super::error::LocalError;
 use super::forward::accept;
 use super::{names, secret};
 
@@ -44,10 +47,10 @@ const HEAD: Duration = Duration::from_secs(10);
 
 /// The listener of one cluster.
 #[derive(Clone)]
-pub(crate) struct AgentListener {
-    pub(crate) store: Store,
-    pub(crate) vault: Vault,
-    pub(crate) cluster: Arc<Cluster>,
+pub(super) struct AgentListener {
+    pub(super) store: Store,
+    pub(super) tls: Arc<ListenerTls>,
+    pub(super) cluster: Uuid,
 }
 
 /// SHA-256 of the certificate that the peer has shown, if any.
@@ -56,15 +59,15 @@ struct Peer(Option<String>);
 
 impl AgentListener {
     /// Serves for ever; ends by being dropped.
-    pub(crate) async fn run(self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
-        let acceptor = TlsAcceptor::from(tls);
+    pub(super) async fn run(self, listener: TcpListener) {
+        let tls = Arc::clone(&self.tls);
         let router = Router::new()
             .route(JOIN_PATH, post(join))
             .route(STATE_PATH, get(state))
             .route(REPORT_PATH, post(report))
             .layer(DefaultBodyLimit::max(BODY))
             .with_state(self);
-        accept(listener, CONNECTIONS, |client| serve(client, acceptor.clone(), router.clone())).await;
+        accept(listener, CONNECTIONS, |client| serve(client, Arc::clone(&tls), router.clone())).await;
     }
 
     /// The node whose certificate the peer has shown.
@@ -72,12 +75,16 @@ impl AgentListener {
         let refused = || Refusal(StatusCode::UNAUTHORIZED, "show the certificate that this node was given".to_owned());
         let fingerprint = peer.0.as_deref().ok_or_else(refused)?;
         let node = self.store.node_by_fingerprint(fingerprint).await?.ok_or_else(refused)?;
-        if node.cluster_uuid == self.cluster.uuid { Ok(node) } else { Err(refused()) }
+        if node.cluster_uuid == self.cluster { Ok(node) } else { Err(refused()) }
     }
 }
 
-async fn serve(client: TcpStream, acceptor: TlsAcceptor, router: Router) {
-    let stream = match tokio::time::timeout(HEAD, acceptor.accept(client)).await {
+async fn serve(client: TcpStream, tls: Arc<ListenerTls>, router: Router) {
+    let accepted = async {
+        let config = tls.current().await.map_err(io::Error::other)?;
+        TlsAcceptor::from(config).accept(client).await
+    };
+    let stream = match tokio::time::timeout(HEAD, accepted).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "an agent's handshake failed"),
         Err(_elapsed) => return,
@@ -122,6 +129,13 @@ impl From<CertError> for Refusal {
     }
 }
 
+impl From<LocalError> for Refusal {
+    fn from(error: LocalError) -> Self {
+        tracing::warn!(%error, "a node's certificate could not be signed");
+        Self(StatusCode::SERVICE_UNAVAILABLE, "the cluster's authority could not be used; try again".to_owned())
+    }
+}
+
 impl From<JsonRejection> for Refusal {
     fn from(rejection: JsonRejection) -> Self {
         // Not in its own words: those may repeat what was sent, such as a token.
@@ -141,7 +155,7 @@ async fn join(
     })?;
     let hash = secret::hash(&request.join_token);
     let is_known = node.join_token_hash.as_deref().is_some_and(|known| secret::is_same(known, &hash));
-    if node.cluster_uuid != listener.cluster.uuid || !is_known {
+    if node.cluster_uuid != listener.cluster || !is_known {
         return Err(refused());
     }
     let (certificate, ca) = sign(&listener, &node, &request.csr).await?;
@@ -155,12 +169,14 @@ async fn join(
 
 /// Signs a node's request: for the names that its row gives it, and those of the way that tenants take to it. Returns
 /// the certificate and the authority's.
-async fn sign(listener: &AgentListener, node: &Node, csr: &str) -> Result<(String, String), CertError> {
-    let authority = listener.vault.authority(&listener.cluster, Authority::Cluster).await?;
+async fn sign(listener: &AgentListener, node: &Node, csr: &str) -> Result<(String, String), Refusal> {
+    let tls = &listener.tls;
+    let authorities = Authorities::read(&tls.store, &tls.vault, listener.cluster).await?;
+    let authority = authorities.of_node(node.uuid).ok_or(CertError::Missing("certificate authority"))?;
     let here = ["127.0.0.1", "localhost"].map(str::to_owned);
     let subject =
         NodeSubject { name: names::hostname(node), names: node.address.clone().into_iter().chain(here).collect() };
-    let certificate = sign_node_csr(&authority, csr, &subject, DEFAULT_VALIDITY_DAYS)?;
+    let certificate = sign_node_csr(authority, csr, &subject, DEFAULT_VALIDITY_DAYS)?;
     Ok((certificate, authority.certificate_pem().to_owned()))
 }
 
@@ -215,7 +231,7 @@ async fn report(
     listener.store.node_report(node.uuid, &report.observed, Some(phase), Some(&report.message)).await?;
     let repeated = node.message.as_deref() == Some(report.message.as_str());
     if !repeated {
-        listener.store.add_event(event(&listener.cluster, &node, report)).await?;
+        listener.store.add_event(event(&node, report)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -252,9 +268,9 @@ fn phase(node: &Node, report: &Report) -> NodePhase {
     }
 }
 
-fn event(cluster: &Cluster, node: &Node, report: Report) -> NewEvent {
+fn event(node: &Node, report: Report) -> NewEvent {
     NewEvent {
-        cluster_uuid: cluster.uuid,
+        cluster_uuid: node.cluster_uuid,
         operation_uuid: None,
         node: Some(node.name.clone()),
         step: report.step,

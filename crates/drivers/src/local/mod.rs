@@ -2,6 +2,7 @@
 //!
 //! - `plan.rs`: what has to be done, from rows and what is seen; `mod.rs` (here): doing it
 //! - `node.rs`, `swarm.rs`: a node, and its membership; `engine.rs`: how its engine shall run
+//! - `authority.rs`: which certificate authority each node is under while another takes its place
 //! - `serve.rs`: what this process holds open for a cluster: `listener.rs` for its agents, `forward.rs` for its
 //!   clients, `outbound.rs` for its images
 //! - `namespace.rs`, `network.rs`, `cgroup.rs`, `process.rs`: what the kernel has to offer
@@ -9,6 +10,7 @@
 //! - `preflight.rs`: whether this machine can do it at all
 
 mod adopt;
+mod authority;
 mod cgroup;
 mod command;
 mod engine;
@@ -45,6 +47,7 @@ use magnum_store::Store;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
+use authority::Rotation;
 use cgroup::Hierarchies;
 use error::LocalError;
 use ledger::Places;
@@ -178,6 +181,10 @@ impl LocalDriver {
             progress.waiting_for("the cluster's network").await;
             return shared.create_network(snapshot).await;
         }
+        if matches!(work, Work::CreateAuthority | Work::SwitchAuthority | Work::RetireAuthority) {
+            progress.waiting_for("the cluster's certificate authority").await;
+            return shared.rotate_authority(work, snapshot).await;
+        }
         if work == Work::DestroyNetwork {
             progress.waiting_for("the cluster's network to go").await;
             return shared.destroy_network(snapshot).await;
@@ -200,7 +207,12 @@ impl LocalDriver {
             Work::DrainNode => shared.drain(snapshot, node, progress).await,
             Work::LeaveSwarm => shared.leave_swarm(snapshot, node, progress).await,
             Work::RemoveMember => shared.remove_member(snapshot, node, progress).await,
-            Work::CreateNetwork | Work::DestroyNetwork | Work::DestroyNode => Ok(()),
+            Work::CreateNetwork
+            | Work::DestroyNetwork
+            | Work::DestroyNode
+            | Work::CreateAuthority
+            | Work::SwitchAuthority
+            | Work::RetireAuthority => Ok(()),
         }
     }
 }
@@ -216,8 +228,13 @@ impl Driver for LocalDriver {
     }
 
     fn supports(&self, kind: OperationKind) -> bool {
-        // A local cluster has no credential of the cloud, and its certificates are as old as its nodes.
-        !matches!(kind, OperationKind::RotateCa | OperationKind::RotateCredential)
+        // A local cluster has no credential of the cloud.
+        kind != OperationKind::RotateCredential
+    }
+
+    fn outdated(&self, snapshot: &Snapshot) -> Vec<Uuid> {
+        let rotation = snapshot.rotation.and_then(|_| Rotation::of(&snapshot.resources));
+        snapshot.outdated.iter().copied().chain(rotation.into_iter().flat_map(|rotation| rotation.nodes)).collect()
     }
 
     async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {

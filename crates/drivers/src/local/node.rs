@@ -168,7 +168,7 @@ impl Shared {
         let gateway = Addresses(self.options.subnet).gateway();
         Ok(AgentConfig {
             server: format!("https://{gateway}:{}", listener::PORT),
-            ca: self.authority_certificate(&snapshot.cluster).await?,
+            ca: self.trusted_authorities(snapshot.cluster.uuid).await?,
             join_token: token.to_owned(),
             node: node.uuid,
             name: names::hostname(node),

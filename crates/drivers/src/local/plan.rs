@@ -11,6 +11,7 @@ use magnum_domain::driver::{Plan, Snapshot, Step};
 use magnum_domain::{Node, NodePhase, ResourceState};
 use uuid::Uuid;
 
+use super::authority::{self, Rotation};
 use super::ledger::{self, Kind};
 
 /// What the local driver can do to a cluster.
@@ -36,10 +37,16 @@ pub(crate) enum Work {
     DestroyNode,
     /// Remove what is left of the cluster.
     DestroyNetwork,
+    /// Make the certificate authority that takes the place of the cluster's own.
+    CreateAuthority,
+    /// Make it the cluster's own.
+    SwitchAuthority,
+    /// Remove the one before.
+    RetireAuthority,
 }
 
 /// Kind, title and time-out in seconds of each work.
-const WORKS: [(Work, &str, &str, u64); 10] = [
+const WORKS: [(Work, &str, &str, u64); 13] = [
     (Work::CreateNetwork, "network.create", "create the network", 30),
     (Work::StartNode, "node.start", "start node {node}", 60),
     (Work::AwaitEngine, "node.engine", "bring up the container engine of node {node}", 180),
@@ -50,6 +57,9 @@ const WORKS: [(Work, &str, &str, u64); 10] = [
     (Work::RemoveMember, "node.remove", "strike node {node} off the swarm's list", 60),
     (Work::DestroyNode, "node.destroy", "delete node {node}", 60),
     (Work::DestroyNetwork, "network.destroy", "delete the network", 30),
+    (Work::CreateAuthority, "authority.create", "create a certificate authority", 60),
+    (Work::SwitchAuthority, "authority.switch", "trust the new certificate authority", 30),
+    (Work::RetireAuthority, "authority.retire", "delete the old certificate authority", 30),
 ];
 
 impl Work {
@@ -118,6 +128,9 @@ fn bring_up(snapshot: &Snapshot, observed: &Observed, wanted: impl Fn(&Node) -> 
     if !(observed.network && observed.served) {
         plan.stage(vec![Work::CreateNetwork.step(None)]);
     }
+    if authority::is_wanted(snapshot) {
+        plan.stage(vec![Work::CreateAuthority.step(None)]);
+    }
     let is_running = |node: &Node| observed.running.contains(&node.uuid);
     plan.stage(ordered.iter().filter(|node| !is_running(node)).map(|node| Work::StartNode.on(node)).collect());
     let engine_is_as_wanted = |node: &Node| {
@@ -140,7 +153,14 @@ fn bring_up(snapshot: &Snapshot, observed: &Observed, wanted: impl Fn(&Node) -> 
     for node in ordered.iter().filter(|node| Some(node.uuid) != founder && needs_to_join(node)) {
         plan.stage(vec![Work::JoinSwarm.on(node)]);
     }
+    let rotation = Rotation::of(&snapshot.resources);
+    if rotation.as_ref().is_some_and(|rotation| rotation.may_switch(snapshot)) {
+        plan.stage(vec![Work::SwitchAuthority.step(None)]);
+    }
     take_out(&mut plan, &leaving, is_member, is_running);
+    if rotation.is_some_and(|rotation| rotation.is_over(snapshot)) {
+        plan.stage(vec![Work::RetireAuthority.step(None)]);
+    }
     plan
 }
 

@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use magnum_certs::Vault;
 use magnum_domain::Resource;
 use magnum_domain::agent::{DesiredNode, ObservedNode, SwarmSpec};
 
@@ -259,4 +260,68 @@ fn taking_down_works_from_rows_alone() {
     assert_eq!(planned(&snapshot, &observed), "network.destroy");
     snapshot.resources.clear();
     assert_eq!(planned(&snapshot, &observed), "");
+}
+
+/// A node takes the place of another: planned, with the name of a position that is free.
+fn replaced(snapshot: &mut Snapshot, index: usize, name: &str) {
+    snapshot.nodes[index].phase = NodePhase::Leaving;
+    let mut added = node(&snapshot.cluster, name);
+    (added.nodegroup_uuid, added.is_master) = (snapshot.nodes[index].nodegroup_uuid, snapshot.nodes[index].is_master);
+    snapshot.nodes.push(added);
+}
+
+#[test]
+fn the_only_manager_goes_once_another_has_joined() {
+    let (mut snapshot, observed) = up(1, 0);
+    replaced(&mut snapshot, 0, "web-master-1");
+    assert_eq!(
+        planned(&snapshot, &observed),
+        "node.start:master-1 / node.engine:master-1 / swarm.join:master-1 \
+         / node.drain:master-0 / swarm.leave:master-0 / node.remove:master-0 / node.destroy:master-0"
+    );
+}
+
+#[test]
+fn an_authority_is_made_switched_to_and_the_one_before_removed() {
+    let (mut snapshot, observed) = up(3, 1);
+    let vault_refs = |snapshot: &Snapshot| Vault::next_references(&snapshot.cluster, snapshot.rotation.unwrap());
+    snapshot.rotation = Some(Uuid::new_v4());
+    assert_eq!(planned(&snapshot, &observed), "authority.create");
+    let next = vault_refs(&snapshot);
+    let old = snapshot.nodes.iter().map(|node| node.uuid).collect::<Vec<_>>();
+    let row = resource(&snapshot, None, Kind::Authority.as_str(), ResourceState::Made);
+    let attributes = serde_json::json!({
+        "from": {"ca": snapshot.cluster.ca_cert_ref, "client": snapshot.cluster.magnum_cert_ref},
+        "to": {"ca": next.ca, "client": next.magnum},
+        "nodes": old,
+    });
+    snapshot.resources.push(Resource { attributes, ..row });
+    assert_eq!(planned(&snapshot, &observed), "", "the nodes are replaced by whoever asks for that");
+
+    let mut three = snapshot.clone();
+    replaced(&mut three, 0, "web-master-3");
+    let plan = planned(&three, &observed);
+    assert!(!plan.contains("authority"), "two managers under the old one stay: {plan}");
+    for index in [1, 2] {
+        three.nodes[index].phase = NodePhase::Leaving;
+    }
+    let plan = planned(&three, &observed);
+    let place = |step: &str| plan.find(step).unwrap_or_else(|| panic!("{step}: {plan}"));
+    assert!(place("swarm.join:master-3") < place("authority.switch"), "{plan}");
+    assert!(place("authority.switch") < place("node.drain"), "{plan}");
+    assert!(!plan.contains("authority.retire"), "{plan}");
+
+    snapshot.cluster.ca_cert_ref = next.ca;
+    assert_eq!(planned(&snapshot, &observed), "", "nodes under the old one are left");
+    for index in 0..snapshot.nodes.len() {
+        let uuid = Uuid::new_v4();
+        let before = std::mem::replace(&mut snapshot.nodes[index].uuid, uuid);
+        let own = snapshot.resources.iter_mut().filter(|row| row.node_uuid == Some(before));
+        own.for_each(|row| row.node_uuid = Some(uuid));
+    }
+    let running = snapshot.nodes.iter().map(|node| node.uuid).collect();
+    let observed = Observed { running, ..observed };
+    assert_eq!(planned(&snapshot, &observed), "authority.retire");
+    snapshot.resources.retain(|row| row.kind != Kind::Authority.as_str());
+    assert_eq!(planned(&snapshot, &observed), "", "it is done");
 }

@@ -6,18 +6,16 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use magnum_certs::tls::agent_server_config;
-use magnum_certs::{DEFAULT_VALIDITY_DAYS, server_certificate};
 use magnum_coe::engine::EngineClient;
 use magnum_domain::certificate::Authority;
 use magnum_domain::driver::{Facts, Snapshot};
 use magnum_domain::{Cluster, ClusterTemplate, Resource, ResourceState};
-use rustls::ServerConfig;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::authority::ListenerTls;
 use super::error::LocalError;
 use super::forward::Forwarder;
 use super::ledger::{Kind, Ledger};
@@ -127,10 +125,10 @@ impl Shared {
         let mut tasks = JoinSet::new();
         match namespace.listen(address(listener::PORT)).await {
             Ok(agents) => {
-                let tls = self.listener_tls(cluster, gateway).await?;
-                let (store, vault) = (self.store.clone(), self.vault.clone());
-                let handler = AgentListener { store, vault, cluster: Arc::new(cluster.clone()) };
-                tasks.spawn(handler.run(agents, tls));
+                let tls = ListenerTls::new(self.store.clone(), self.vault.clone(), cluster.uuid, gateway);
+                tls.current().await?;
+                let (store, tls) = (self.store.clone(), Arc::new(tls));
+                tasks.spawn(AgentListener { store, tls, cluster: cluster.uuid }.run(agents));
 
                 let api = self.open_port(cluster).await?;
                 let (store, port) = (self.store.clone(), engine::port(template));
@@ -156,13 +154,6 @@ impl Shared {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         served.insert(cluster.uuid, Served { tasks });
         Ok(())
-    }
-
-    /// TLS of the agents' listener: a certificate of the cluster's authority, made anew each time it is opened.
-    async fn listener_tls(&self, cluster: &Cluster, address: Ipv4Addr) -> Result<Arc<ServerConfig>, LocalError> {
-        let authority = self.vault.authority(cluster, Authority::Cluster).await?;
-        let identity = server_certificate(&authority, &[address.to_string()], DEFAULT_VALIDITY_DAYS)?;
-        Ok(agent_server_config(&identity, authority.certificate_pem())?)
     }
 
     /// Listens on the cluster's port of this machine: the one it has, or one that is free.
@@ -224,6 +215,7 @@ impl Shared {
         let mut rows = self.store.resources(cluster).await?;
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         for row in rows {
+            self.forget_rotation(&row).await?;
             self.places.remove(&row).await?;
             self.store.delete_resource(row.id).await?;
         }

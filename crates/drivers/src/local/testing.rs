@@ -166,6 +166,7 @@ pub(crate) fn snapshot(masters: i32, workers: i32) -> Snapshot {
         resources: Vec::new(),
         deleting: false,
         outdated: Vec::new(),
+        rotation: None,
     }
 }
 

@@ -175,6 +175,7 @@ impl Machine {
             cluster,
             deleting,
             outdated: Vec::new(),
+            rotation: None,
         }
     }
 
