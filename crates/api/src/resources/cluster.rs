@@ -11,7 +11,7 @@ use magnum_store::{Change, Ident, NodegroupChange, Page, ShownCluster};
 use uuid::Uuid;
 
 use super::vocabulary::{CLUSTERS, Vocabulary};
-use super::{Api, PageQuery, Segments, find_cluster, nameable, operation};
+use super::{Api, PageQuery, Segments, find_cluster, looked_after, nameable, operation};
 use crate::ApiState;
 use crate::context::Context;
 use crate::error::Result;
@@ -152,6 +152,7 @@ pub(crate) async fn delete_one(api: &ApiState, context: &Context, ident: &str, w
     let scope = words.scope(context, "delete")?;
     let cluster = find_cluster(api, &scope, ident).await?;
     context.may_with(&words.rule("delete"), &cluster.project_id, &cluster.user_id)?;
+    looked_after(api, &cluster).await?;
     let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
     let going = NodegroupChange { status: Some(ClusterStatus::DeleteInProgress), ..NodegroupChange::default() };
     let change = Change {

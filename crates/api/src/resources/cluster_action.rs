@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::{
-    Api, DryRunQuery, Segments, find_cluster, has_changeable_groups, nameable, operation, status_message, template_of,
-    wrong_status,
+    Api, DryRunQuery, Segments, find_cluster, has_changeable_groups, looked_after, nameable, operation, status_message,
+    template_of, wrong_status,
 };
 use crate::ApiState;
 use crate::body::Json;
@@ -67,6 +67,7 @@ pub(crate) async fn resize(
         let plan = api.planner.plan(&imagined.snapshot()).await?;
         return answer(StatusCode::OK, &PlanView::new(&plan));
     }
+    looked_after(&api, &cluster).await?;
     let arguments = Arguments {
         nodegroup: Some(group.uuid),
         previous_node_count: Some(group.node_count),

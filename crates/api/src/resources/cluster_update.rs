@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::vocabulary::{CLUSTERS, Vocabulary};
-use super::{Api, DryRunQuery, Segments, find_cluster, is_changeable, operation, template_of};
+use super::{Api, DryRunQuery, Segments, find_cluster, is_changeable, looked_after, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -87,6 +87,7 @@ pub(crate) async fn change(
         return plan(api, cluster, groups, count).await;
     }
     if let Some(count) = count {
+        looked_after(api, &cluster).await?;
         resize(api, context, &cluster, &groups, count, rollback).await?;
     }
     if differs.contains_key("health_status") || differs.contains_key("health_status_reason") {

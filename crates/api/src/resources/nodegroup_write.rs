@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::nodegroup::{METHOD, find};
-use super::{Api, Segments, find_cluster, has_changeable_groups, operation, template_of};
+use super::{Api, Segments, find_cluster, has_changeable_groups, looked_after, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -94,6 +94,7 @@ pub(crate) async fn create(
         nodegroups: Vec::new(),
         new_nodegroup: Some(group),
     };
+    looked_after(&api, &cluster).await?;
     let arguments = Arguments { nodegroup: Some(uuid), warnings: warnings.texts(), ..Arguments::default() };
     let create = operation(&api, &context, &cluster, OperationKind::NodegroupCreate, arguments);
     api.store.request_operation(create, &has_changeable_groups, change).await.map_err(|error| match error {
@@ -226,6 +227,7 @@ async fn change_group(
         nodegroups: vec![(before.uuid, change)],
         new_nodegroup: None,
     };
+    looked_after(api, cluster).await?;
     let arguments = Arguments { nodegroup: Some(before.uuid), ..Arguments::default() };
     let update = operation(api, context, cluster, OperationKind::NodegroupUpdate, arguments);
     api.store.request_operation(update, &has_changeable_groups, change).await?;
@@ -257,6 +259,7 @@ pub(crate) async fn delete(
         nodegroups: vec![(group.uuid, going)],
         new_nodegroup: None,
     };
+    looked_after(&api, &cluster).await?;
     let arguments = Arguments { nodegroup: Some(group.uuid), ..Arguments::default() };
     let delete = operation(&api, &context, &cluster, OperationKind::NodegroupDelete, arguments);
     api.store.request_operation(delete, &has_changeable_groups, change).await?;
