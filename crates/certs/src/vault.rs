@@ -1,5 +1,5 @@
 //! Where the key pairs of clusters are kept: in the upstream table `x509keypair`, keys encrypted with a pass phrase,
-//! the pass phrase sealed with a key that is not in the database.
+//! the pass phrase sealed with a key that is not in the database, or plain where the original shall read it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -72,19 +72,33 @@ pub struct Vault {
     seal: SealKey,
     validity_days: u32,
     key_kind: KeyKind,
+    has_plain_pass_phrases: bool,
 }
 
 impl Vault {
-    /// A vault that makes RSA keys of 2048 bits and certificates for [`DEFAULT_VALIDITY_DAYS`].
+    /// A vault that makes RSA keys of 2048 bits and certificates for [`DEFAULT_VALIDITY_DAYS`], and seals pass phrases.
     #[must_use]
     pub fn new(store: Store, seal: SealKey) -> Self {
-        Self { store, seal, validity_days: DEFAULT_VALIDITY_DAYS, key_kind: KeyKind::Rsa2048 }
+        Self {
+            store,
+            seal,
+            validity_days: DEFAULT_VALIDITY_DAYS,
+            key_kind: KeyKind::Rsa2048,
+            has_plain_pass_phrases: false,
+        }
     }
 
     /// Changes what is made from now on: `[x509] term_of_validity` and `rsa_key_size`.
     #[must_use]
     pub fn making(self, validity_days: u32, key_kind: KeyKind) -> Self {
         Self { validity_days, key_kind, ..self }
+    }
+
+    /// Whether pass phrases of keys made from now on are kept plain, as the original keeps them: it can use these keys then,
+    /// and so can whoever has the database. Both kinds can be read always.
+    #[must_use]
+    pub fn with_plain_pass_phrases(self, has_plain_pass_phrases: bool) -> Self {
+        Self { has_plain_pass_phrases, ..self }
     }
 
     /// Makes the authorities that a cluster of this COE needs and the service's own client certificate, and writes
@@ -244,7 +258,11 @@ impl Vault {
             uuid: place,
             certificate: certificate.trim().to_owned(),
             private_key: key.to_encrypted_pem(&passphrase)?,
-            private_key_passphrase: self.seal.seal(passphrase.expose_secret().as_bytes())?,
+            private_key_passphrase: if self.has_plain_pass_phrases {
+                passphrase.expose_secret().to_owned()
+            } else {
+                self.seal.seal(passphrase.expose_secret().as_bytes())?
+            },
             project_id: cluster.project_id.clone(),
             user_id: cluster.user_id.clone(),
             created_at: None,

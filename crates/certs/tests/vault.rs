@@ -163,6 +163,22 @@ async fn the_database_alone_opens_no_key() {
 }
 
 #[tokio::test]
+async fn pass_phrases_are_plain_where_the_original_shall_read_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder).await;
+    let sealing = Vault::new(store.clone(), SealKey::ephemeral().unwrap()).making(30, KeyKind::P256);
+    let vault = sealing.clone().with_plain_pass_phrases(true);
+    let cluster = with_certificates(&vault, "swarm-mode").await;
+    let row = store.get_key_pair(cluster.ca_cert_ref.as_deref().unwrap().parse().unwrap()).await.unwrap();
+    assert!(row.private_key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    assert!(!row.private_key_passphrase.starts_with("sealed:"), "{}", row.private_key_passphrase);
+    assert!(row.private_key_passphrase.len() >= 40, "{}", row.private_key_passphrase);
+    for vault in [vault, sealing] {
+        vault.authority(&cluster, Authority::Cluster).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn rows_that_upstream_wrote_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;

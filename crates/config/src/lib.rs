@@ -33,9 +33,9 @@ pub use kind::{Kind, Parsed};
 pub use report::{Finding, FindingKind, Origin, Report, Severity};
 pub use sample::sample;
 pub use sections::{
-    ApiSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings, DatabaseSettings,
-    DriverSettings, HealthcheckSettings, IdentityBackend, IdentitySettings, LimitSettings, LocalSettings, LogSettings,
-    PolicySettings, QuotaSettings, ServiceSettings, X509Settings,
+    ApiSettings, CertificateSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings,
+    DatabaseSettings, DriverSettings, HealthcheckSettings, IdentityBackend, IdentitySettings, LimitSettings,
+    LocalSettings, LogSettings, PolicySettings, QuotaSettings, ServiceSettings, X509Settings,
 };
 pub use settings::{Change, Settings, check};
 pub use sources::Sources;

@@ -78,6 +78,24 @@ section! {
 }
 
 section! {
+    /// `[certificates]`.
+    CertificateSettings = "certificates" {
+        /// Keeper of keys: barbican, x509keypair or local.
+        cert_manager_type: String,
+        /// How their pass phrases are kept: plain or sealed.
+        pass_phrases: Option<String>,
+    }
+}
+
+impl CertificateSettings {
+    /// Whether pass phrases are kept as the original keeps them, which can read them then.
+    #[must_use]
+    pub fn has_plain_pass_phrases(&self) -> bool {
+        self.pass_phrases.as_deref().map_or(self.cert_manager_type == "x509keypair", |kept| kept == "plain")
+    }
+}
+
+section! {
     /// `[x509]`.
     X509Settings = "x509" {
         /// Whether certificates of authorities are signed.

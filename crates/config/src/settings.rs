@@ -10,9 +10,9 @@ use crate::kind::Parsed;
 use crate::report::Report;
 use crate::resolve::{Resolved, resolve};
 use crate::sections::{
-    ApiSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings, DatabaseSettings,
-    DriverSettings, HealthcheckSettings, IdentitySettings, LimitSettings, LocalSettings, LogSettings, PolicySettings,
-    QuotaSettings, ServiceSettings, X509Settings,
+    ApiSettings, CertificateSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings,
+    DatabaseSettings, DriverSettings, HealthcheckSettings, IdentitySettings, LimitSettings, LocalSettings, LogSettings,
+    PolicySettings, QuotaSettings, ServiceSettings, X509Settings,
 };
 use crate::sources::{Layer, Sources, read_text};
 use crate::table::{OptionSpec, Place, Table};
@@ -43,6 +43,8 @@ pub struct Settings {
     pub cluster_template: ClusterTemplateSettings,
     /// What holds for clusters of all kinds.
     pub cluster: ClusterSettings,
+    /// `[certificates]`.
+    pub certificates: CertificateSettings,
     /// `[x509]`.
     pub x509: X509Settings,
     /// `[drivers]`.
@@ -102,6 +104,7 @@ impl Settings {
             quotas: QuotaSettings::read(&values)?,
             cluster_template: ClusterTemplateSettings::read(&values)?,
             cluster: ClusterSettings::read(&values)?,
+            certificates: CertificateSettings::read(&values)?,
             x509: X509Settings::read(&values)?,
             drivers: DriverSettings::read(&values)?,
             local: LocalSettings::read(&values)?,

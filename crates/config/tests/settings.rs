@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -244,6 +245,32 @@ fn policy_files_are_found_next_to_the_configuration() {
 #[case("[DEFAULT]\nauth_strategy = noauth\n[identity]\nbackend = keystone", IdentityBackend::NoAuth)]
 fn identity(#[case] text: &str, #[case] expected: IdentityBackend) {
     assert_eq!(parse(text).identity.backend, expected);
+}
+
+#[rstest]
+#[case::nothing_said("", false)]
+#[case::barbican("[certificates]\ncert_manager_type = barbican", false)]
+#[case::as_the_original_keeps_them("[certificates]\ncert_manager_type = x509keypair", true)]
+#[case::sealed("[certificates]\ncert_manager_type = x509keypair\npass_phrases = sealed", false)]
+#[case::plain("[certificates]\npass_phrases = plain", true)]
+fn pass_phrases(#[case] text: &str, #[case] are_plain: bool) {
+    assert_eq!(parse(text).certificates.has_plain_pass_phrases(), are_plain);
+}
+
+/// No line of a file that the original has made for an operator is unknown here.
+#[test]
+fn every_option_of_the_original_is_known() {
+    let mut groups: BTreeMap<&str, String> = BTreeMap::new();
+    for line in include_str!("data/original-options.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (group, name) = line.split_once(' ').unwrap();
+        groups.entry(group).or_default().push_str(&format!("{name} =\n"));
+    }
+    assert!(groups.len() > 30);
+    let text: String = groups.iter().map(|(group, lines)| format!("[{group}]\n{lines}")).collect();
+    let unknown = [FindingKind::UnknownGroup, FindingKind::UnknownOption];
+    let report = report(&text);
+    let unknown: Vec<_> = report.findings.iter().filter(|finding| unknown.contains(&finding.kind)).collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
 #[test]

@@ -84,7 +84,9 @@ async fn connect(settings: &Settings, options: &ConnectOptions) -> anyhow::Resul
 /// The vault for clusters' certificates.
 pub(crate) fn vault(settings: &Settings, store: &Store, seal: SealKey) -> Vault {
     let kind = KeyKind::rsa(settings.x509.rsa_key_size).unwrap_or(KeyKind::Rsa2048);
-    Vault::new(store.clone(), seal).making(settings.x509.term_of_validity, kind)
+    Vault::new(store.clone(), seal)
+        .making(settings.x509.term_of_validity, kind)
+        .with_plain_pass_phrases(settings.certificates.has_plain_pass_phrases())
 }
 
 /// The drivers that are offered, by name, and what each makes. Brings none up.
