@@ -9,6 +9,7 @@ mod demo;
 mod exec;
 mod http;
 mod lab;
+mod migrate;
 mod openstack;
 mod original;
 mod owner;
@@ -44,6 +45,8 @@ enum Task {
     Bench(bench::Options),
     /// Asks thousands of requests and compares our answers with the original's.
     Conformance(conformance::Options),
+    /// Follows docs/migrate.md: the original's database with clusters, ours on it, the original again.
+    Migrate(migrate::Options),
     /// Brings up a real OpenStack on this machine's loopback interface, shows it, takes it down.
     Lab(lab::Options),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Conformance(options) => conformance::run(&workspace, &options),
+        Task::Migrate(options) => migrate::run(&workspace, &options),
         Task::Lab(options) => lab::run(&workspace, &options),
     };
     match outcome {

@@ -238,15 +238,20 @@ impl Lab {
     }
 
     /// Brings up what is in no table: rows with a name and more words each.
-    pub(crate) fn bring_up_others(&mut self, others: Vec<(&'static Row, String, Values)>) -> Result<()> {
+    pub(crate) fn bring_up_others(
+        &mut self,
+        others: Vec<(&'static Row, String, Values)>,
+        life: Life,
+    ) -> Result<Vec<Process>> {
         let _lock = self.locked()?;
         let mut units = Vec::new();
         for (row, name, values) in others {
             // Each needs those before it.
             let before = units.iter().map(|unit: &Unit| unit.name.clone()).collect();
-            units.push(Unit { needs: before, ..self.unit(row, name, values)? });
+            units.push(Unit { life, needs: before, ..self.unit(row, name, values)? });
         }
-        launch::bring_up(self, &units)
+        launch::bring_up(self, &units)?;
+        Ok(units.iter().filter_map(|unit| self.state.processes.get(&unit.name).copied()).collect())
     }
 
     /// Remembers that an original belongs to the lab.
@@ -270,6 +275,17 @@ impl Lab {
         let host = self.state.virtual_host(name)?;
         self.state.write(&self.folder)?;
         Ok(host)
+    }
+
+    /// Ends what runs under these names, or an earlier run has left.
+    pub(crate) fn end_others(&mut self, names: &[String]) -> Result<()> {
+        let _lock = self.locked()?;
+        let processes: Vec<Process> = names.iter().filter_map(|name| self.state.processes.remove(name)).collect();
+        process::end(&processes)?;
+        for name in names {
+            self.state.prepared.remove(name);
+        }
+        self.state.write(&self.folder)
     }
 
     /// A row as a unit of this lab.

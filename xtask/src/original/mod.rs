@@ -5,7 +5,7 @@
 //!
 //! Releases since the end of the Heat driver ship none at all, and the lab has no Heat: a driver of our own
 //! (`data/lab_driver.py`, called `lab_fedora_coreos`) stands in for that of an operator. It makes nothing. Another,
-//! `lab_simple`, can do nothing that is optional.
+//! `lab_simple`, can do nothing that is optional; with a third, `lab_ubuntu`, everything is there at once.
 
 use std::fmt;
 use std::fs;
@@ -16,8 +16,10 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::lab::Lab;
+use crate::lab::process::{self, Process};
 use crate::lab::services::{Answers, Row, Service};
 use crate::lab::template::Values;
+use crate::owner::Life;
 use crate::workspace::Workspace;
 use crate::{debian, exec, say};
 
@@ -63,7 +65,8 @@ const DRIVER: &[(&str, &str)] = &[
     ("lab_driver-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: lab-driver\nVersion: 1\n"),
     (
         "lab_driver-1.dist-info/entry_points.txt",
-        "[magnum.drivers]\nlab_fedora_coreos = lab_driver:Driver\nlab_simple = lab_driver:Simple\n",
+        "[magnum.drivers]\nlab_fedora_coreos = lab_driver:Driver\nlab_simple = lab_driver:Simple\n\
+         lab_ubuntu = lab_driver:Finishing\n",
     ),
 ];
 
@@ -87,10 +90,64 @@ static CONDUCTOR: Row = Row {
 /// What runs of an original, in this order.
 const ROWS: [&Row; 2] = [&API, &CONDUCTOR];
 
+/// A running original; it ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Original {
+    url: String,
+    processes: Vec<Process>,
+}
+
+impl Original {
+    /// Starts a release on an existing database, which it upgrades to its own tables. `name` tells several apart.
+    pub(crate) fn start(
+        workspace: &Workspace,
+        lab: &mut Lab,
+        release: Release,
+        name: &str,
+        database_url: &str,
+    ) -> Result<Self> {
+        lab.end_others(&ROWS.map(|row| unit_name(row, name)))?;
+        bring_up(workspace, lab, release, name, database_url, Life::WithUs)
+    }
+
+    /// Where its API is: `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends it.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        process::end(&std::mem::take(&mut self.processes))
+    }
+}
+
+impl Drop for Original {
+    fn drop(&mut self) {
+        if let Err(error) = process::end(&self.processes) {
+            eprintln!("cannot end the original: {error:#}");
+        }
+    }
+}
+
 /// Starts a release that belongs to a kept lab, on a database of its own there; answers where its API is.
 pub(crate) fn start(workspace: &Workspace, lab: &mut Lab, release: Release) -> Result<String> {
     let name = release.number();
     let database_url = lab.database_kept(&format!("magnum-{name}"))?;
+    let mut original = bring_up(workspace, lab, release, name, &database_url, Life::ItsOwn)?;
+    // It goes on after us.
+    original.processes.clear();
+    lab.remember_original(name, &database_url)?;
+    Ok(original.url.clone())
+}
+
+fn bring_up(
+    workspace: &Workspace,
+    lab: &mut Lab,
+    release: Release,
+    name: &str,
+    database_url: &str,
+    life: Life,
+) -> Result<Original> {
     let venv = install(workspace, release)?;
     say::step(&format!("Starting the original {release}"));
     lab.bring_up(&[Service::Identity, Service::Rabbitmq])?;
@@ -102,12 +159,11 @@ pub(crate) fn start(workspace: &Workspace, lab: &mut Lab, release: Release) -> R
         .with("port", port.to_string())
         .with("trustee_domain", lab.domain("magnum")?)
         .with("virtual_host", lab.virtual_host(name)?)
-        .with("conductor_seen", conductor_seen(lab, &database_url)?)
-        .with("database_url", for_sqlalchemy(&database_url));
+        .with("conductor_seen", conductor_seen(lab, database_url)?)
+        .with("database_url", for_sqlalchemy(database_url));
     let others = ROWS.into_iter().zip(names).map(|(row, name)| (row, name, values.clone())).collect();
-    lab.bring_up_others(others)?;
-    lab.remember_original(name, &database_url)?;
-    Ok(format!("http://127.0.0.1:{port}"))
+    let processes = lab.bring_up_others(others, life)?;
+    Ok(Original { url: format!("http://127.0.0.1:{port}"), processes })
 }
 
 /// The units of an original that belongs to a lab.

@@ -13,7 +13,7 @@ use crate::databases::{self, Database};
 use crate::lab::services::{LOOKUPS, PRESEED};
 use crate::lab::{self, Lab};
 use crate::workspace::Workspace;
-use crate::{debian, exec, python, say, stop};
+use crate::{debian, exec, migrate, python, say, stop};
 use report::Report;
 
 /// The version that the lint configuration was written for.
@@ -226,7 +226,7 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
     let mariadb = databases::mariadb()?;
     say::note("both listen on free loopback ports, as unprivileged users, with data in temporary folders");
 
-    let lab = if lab_wanted { Some(Lab::any(workspace, LOOKUPS)?) } else { None };
+    let mut lab = if lab_wanted { Some(Lab::any(workspace, LOOKUPS)?) } else { None };
 
     say::step("Tests");
     let mut tests = workspace.cargo();
@@ -239,12 +239,18 @@ fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> R
         .env("MAGNUM_TEST_MARIADB_URL", mariadb.url())
         .env("MAGNUM_TEST_REQUIRE_DATABASES", "1")
         .env("MAGNUM_TEST_REQUIRE_CLIENT", "1")
-        .env("MAGNUM_TEST_OPENSTACK", openstack)
+        .env("MAGNUM_TEST_OPENSTACK", &openstack)
         .env("MAGNUM_TEST_SCHEMATHESIS", schemathesis);
     if everything {
         tests.arg("--workspace").args(FAULT_POINTS);
     }
-    let outcome = test(&mut tests, options, report);
+    let mut outcome = test(&mut tests, options, report);
+    if let Some(lab) = lab.as_mut().filter(|_| everything) {
+        let walked = migrate::RELEASES.iter().try_for_each(|&release| {
+            migrate::follow(workspace, lab, release, &workspace.in_target("debug/magnum"), &openstack)
+        });
+        outcome = outcome.and(walked);
+    }
     let down = lab.map_or(Ok(()), Lab::down);
     let stopped = [postgres, mariadb].map(Database::stop);
     outcome?;

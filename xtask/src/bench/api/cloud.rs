@@ -27,8 +27,7 @@ const NAMES: [&str; 2] = ["bench", "bench_large"];
 const CONFIGURATION: &str = include_str!("../../original/data/magnum.conf");
 /// What ours alone knows: the load is one project's, and is to be bounded by nothing but what an answer takes.
 const NO_LIMIT: &str = "\n[limits]\nrequests_per_second = 0\n";
-/// uWSGI keeps no connection open, and does not say so unless it is told to.
-const UWSGI: &str = concat!(include_str!("../../original/data/uwsgi.ini"), "add-header = Connection: close\n");
+const UWSGI: &str = include_str!("../../original/data/uwsgi.ini");
 
 /// Somebody who may ask.
 #[derive(Debug, Clone)]
