@@ -85,7 +85,7 @@ async fn every_node_gives_way_to_a_new_one() {
     let row = upgraded(&client, &cluster, &new, &before, "upgrade").await;
     assert_eq!(row["api_address"], created["api_address"]);
     assert_eq!(engines_with("registry.example:5000", &place), before.len());
-    service.stayed_up(&tenant);
+    service.came_back(&tenant);
 
     #[cfg(feature = "fault-points")]
     died_in_between(&mut server, &cluster, [&old, &new]).await;
