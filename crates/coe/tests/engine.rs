@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use magnum_coe::EngineClient;
-use magnum_coe::engine::{Availability, EngineError, Role};
+use magnum_coe::engine::{Availability, Departure, EngineError, Role};
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -260,6 +260,99 @@ async fn tokens_are_rotated_and_the_swarms_settings_kept() {
     assert_eq!(client.join_token(Role::Manager).await.unwrap().expose_secret(), "manager-token");
 }
 
+/// A task: member, service, replica, what is wanted of it, what it does and why. Later ones were made later.
+type Task = (&'static str, &'static str, u64, &'static str, &'static str);
+
+fn task(at: usize, (node, service, slot, wanted, state): Task) -> Value {
+    let (state, why) = state.split_once(": ").unwrap_or((state, ""));
+    json!({"NodeID": node, "ServiceID": service, "Slot": slot, "CreatedAt": format!("2026-01-01T00:00:0{at}.5Z"),
+        "DesiredState": wanted, "Status": {"State": state, "Err": why}})
+}
+
+#[tokio::test]
+async fn a_member_has_left_when_its_replicas_run_elsewhere() {
+    let cases: [(&str, &'static [Task], (usize, usize)); 13] = [
+        ("nothing", &[], (0, 0)),
+        (
+            "a task still stops",
+            &[("a", "web", 1, "shutdown", "running"), ("b", "web", 1, "running", "running")],
+            (1, 0),
+        ),
+        (
+            "its successor is fetched",
+            &[("a", "web", 1, "shutdown", "shutdown"), ("b", "web", 1, "running", "preparing")],
+            (0, 1),
+        ),
+        ("its successor waits", &[("a", "web", 1, "shutdown", "failed"), ("b", "web", 1, "ready", "ready")], (0, 1)),
+        ("nobody has moved it yet", &[("a", "web", 1, "running", "running")], (1, 1)),
+        (
+            "it runs elsewhere",
+            &[("a", "web", 1, "shutdown", "shutdown"), ("b", "web", 1, "running", "running")],
+            (0, 0),
+        ),
+        (
+            "others are not ours to wait for",
+            &[
+                ("a", "web", 1, "shutdown", "shutdown"),
+                ("b", "web", 1, "running", "running"),
+                ("b", "web", 2, "running", "pending"),
+                ("b", "db", 1, "running", "pending"),
+            ],
+            (0, 0),
+        ),
+        ("scaled away", &[("a", "web", 2, "remove", "remove")], (0, 0)),
+        (
+            "no place for it",
+            &[("a", "web", 1, "shutdown", "shutdown"), ("", "web", 1, "running", "pending: no suitable node")],
+            (0, 0),
+        ),
+        ("not placed yet", &[("a", "web", 1, "shutdown", "shutdown"), ("", "web", 1, "running", "pending")], (0, 1)),
+        (
+            "it fails elsewhere",
+            &[
+                ("a", "web", 1, "shutdown", "shutdown"),
+                ("b", "web", 1, "shutdown", "rejected"),
+                ("b", "web", 1, "shutdown", "failed"),
+                ("b", "web", 1, "ready", "ready"),
+            ],
+            (0, 0),
+        ),
+        (
+            "it failed there long ago",
+            &[
+                ("b", "web", 1, "shutdown", "failed"),
+                ("b", "web", 1, "shutdown", "failed"),
+                ("a", "web", 1, "shutdown", "shutdown"),
+                ("b", "web", 1, "running", "starting"),
+            ],
+            (0, 1),
+        ),
+        (
+            "each member has one",
+            &[("a", "log", 0, "shutdown", "complete"), ("b", "log", 0, "running", "preparing")],
+            (0, 0),
+        ),
+    ];
+    for (name, tasks, (running, moving)) in cases {
+        let engine = Engine::new("1.41", move |call, _| {
+            let of = |pick: &dyn Fn(&&Task) -> bool| {
+                let rows = tasks.iter().enumerate().filter(|(_, row)| pick(row));
+                json!(rows.map(|(at, row)| task(at, *row)).collect::<Vec<_>>()).to_string()
+            };
+            match call {
+                "version" => (200, String::new()),
+                call if call.contains("node") => (200, of(&|row| row.0 == "a")),
+                call => (200, of(&|row| call.contains(row.1))),
+            }
+        });
+        let client = engine.listen().await;
+        assert_eq!(client.departure("a").await.unwrap(), Departure { running, moving }, "{name}");
+        assert_eq!(engine.calls()[0], "GET /v1.41/tasks?filters=%7B%22node%22%3A%5B%22a%22%5D%7D", "{name}");
+        let replicas = tasks.iter().any(|row| row.0 == "a" && row.2 > 0);
+        assert_eq!(engine.calls().len(), if replicas { 2 } else { 1 }, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn tasks_that_have_ended_do_not_hold_up_draining() {
     let states = ["running", "preparing", "shutdown", "complete", "failed", "rejected", "orphaned", "remove"];
@@ -268,6 +361,5 @@ async fn tasks_that_have_ended_do_not_hold_up_draining() {
         _ => (200, json!(states.map(|state| json!({"Status": {"State": state}}))).to_string()),
     });
     let client = engine.listen().await;
-    assert_eq!(client.running_tasks("a").await.unwrap(), 2);
-    assert_eq!(engine.calls(), ["GET /v1.41/tasks?filters=%7B%22node%22%3A%5B%22a%22%5D%7D"]);
+    assert_eq!(client.departure("a").await.unwrap(), Departure { running: 2, moving: 0 });
 }

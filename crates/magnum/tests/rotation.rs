@@ -50,7 +50,7 @@ async fn another_authority_takes_over() {
     assert_eq!(row["api_address"], created["api_address"]);
     let after = Tenant::new(&client, &cluster, &folder.join("after")).await;
     assert_ne!(after.authority(), before.authority());
-    service.came_back(&after);
+    service.stayed_up(&after);
     before.docker(&["node", "ls"]).expect_err("the engine shows a certificate of the new authority");
     let stale = before.trusting(&after.authority(), &folder.join("stale"));
     let refused = stale.docker(&["node", "ls"]).expect_err("a certificate of the old authority");

@@ -15,7 +15,8 @@ use support::{Client, Server, engines_wanted, leftovers, namespaces};
 use tenant::{Service, Tenant};
 
 const LIMIT: Duration = Duration::from_secs(240);
-const WORKERS: u32 = 2;
+const MASTERS: u32 = 3;
+const WORKERS: u32 = 1;
 
 /// The nodes by UUID; all of them are ready.
 async fn nodes(client: &Client, cluster: &str) -> BTreeSet<String> {
@@ -72,7 +73,7 @@ async fn every_node_gives_way_to_a_new_one() {
     let client = server.login("demo").await;
     let old = client.template(json!({"name": "old"})).await;
     let new = client.template(json!({"name": "new", "insecure_registry": "registry.example:5000"})).await;
-    let cluster = client.create(&old, "moving", 1, WORKERS).await;
+    let cluster = client.create(&old, "moving", MASTERS, WORKERS).await;
     let created = client.settled(&cluster, LIMIT).await.unwrap();
     assert_eq!(created["status"], "CREATE_COMPLETE", "{created:#}");
     let before = nodes(&client, &cluster).await;
@@ -85,7 +86,7 @@ async fn every_node_gives_way_to_a_new_one() {
     let row = upgraded(&client, &cluster, &new, &before, "upgrade").await;
     assert_eq!(row["api_address"], created["api_address"]);
     assert_eq!(engines_with("registry.example:5000", &place), before.len());
-    service.came_back(&tenant);
+    service.stayed_up(&tenant);
 
     #[cfg(feature = "fault-points")]
     died_in_between(&mut server, &cluster, [&old, &new]).await;

@@ -4,7 +4,9 @@ mod client;
 mod error;
 mod model;
 mod swarm;
+mod tasks;
 
 pub use client::EngineClient;
 pub use error::EngineError;
 pub use model::{Availability, EngineInfo, Role, SwarmMembership, SwarmNode};
+pub use tasks::Departure;

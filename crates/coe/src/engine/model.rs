@@ -120,6 +120,13 @@ pub struct SwarmNode {
 }
 
 impl SwarmNode {
+    /// Whether it takes part in the managers' decisions: from when it is one of them until, some time after it has
+    /// been made a worker, they have agreed to go on without it.
+    #[must_use]
+    pub fn has_a_vote(&self) -> bool {
+        self.leader || self.reachability.is_some()
+    }
+
     /// Whether the swarm can use it.
     #[must_use]
     pub fn is_ready(&self) -> bool {

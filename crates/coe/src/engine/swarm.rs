@@ -170,27 +170,6 @@ impl EngineClient {
             done => done.map(drop),
         }
     }
-
-    /// How many tasks a member still runs; draining is over at 0.
-    ///
-    /// # Errors
-    /// When the swarm can't be asked.
-    pub async fn running_tasks(&self, node_id: &str) -> Result<usize, EngineError> {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Task {
-            status: State,
-        }
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct State {
-            state: String,
-        }
-        let filters = json!({ "node": [node_id] }).to_string();
-        let tasks: Vec<Task> = self.get(&format!("/tasks?filters={}", path_part(&filters))).await?;
-        let ended = ["complete", "shutdown", "failed", "rejected", "remove", "orphaned"];
-        Ok(tasks.iter().filter(|task| !ended.contains(&task.status.state.as_str())).count())
-    }
 }
 
 fn pick(tokens: JoinTokens, role: Role) -> SecretString {
@@ -201,7 +180,7 @@ fn pick(tokens: JoinTokens, role: Role) -> SecretString {
 }
 
 /// Percent-encodes all but what is harmless anywhere in a path or query.
-fn path_part(text: &str) -> String {
+pub(super) fn path_part(text: &str) -> String {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     text.bytes()
         .map(|byte| if harmless(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use magnum_coe::engine::{Availability, EngineClient, Role, SwarmNode};
+use magnum_coe::engine::{Availability, Departure, EngineClient, Role, SwarmNode};
 use magnum_coe::swarm::CONTROL_PORT;
 use magnum_domain::agent::{DesiredNode, SwarmSpec};
 use magnum_domain::driver::{Progress, Snapshot};
@@ -18,8 +18,10 @@ use super::{Shared, names, plan};
 const LOOK: Duration = Duration::from_millis(50);
 /// How long managers may take to agree on a leader.
 const ELECTION: Duration = Duration::from_secs(40);
-/// How long a drained node's tasks may take to end; what still runs then is ended with the node.
+/// How long a drained node's tasks may take to end and to run elsewhere; then the node goes nevertheless.
 const DRAIN: Duration = Duration::from_secs(60);
+/// How long the managers may take to count their votes without one of them; the leader hands over first.
+const DEMOTION: Duration = Duration::from_secs(60);
 
 impl Shared {
     /// Makes the swarm on its first manager.
@@ -51,6 +53,7 @@ impl Shared {
         let joined = row.observed.as_ref().and_then(|seen| seen.swarm_node_id.clone());
         if let Some(stale) = plan::member_row(snapshot, node.uuid).filter(|known| Some(*known) != joined.as_deref()) {
             // The node's data was lost: to the managers it is another one now.
+            self.demote(snapshot, node, stale, progress).await?;
             strike_off(&engine, stale).await?;
         }
         let role = if node.is_master { Role::Manager } else { Role::Worker };
@@ -138,7 +141,8 @@ impl Shared {
         }
     }
 
-    /// Moves a leaving node's tasks elsewhere.
+    /// Moves a leaving node's tasks elsewhere: over when they run there, not when they have ended here, so that nodes
+    /// that leave one after another never take a service's replicas with them faster than they come back.
     pub(super) async fn drain(
         &self,
         snapshot: &Snapshot,
@@ -156,15 +160,17 @@ impl Shared {
             if progress.is_cancelled() {
                 return Err(LocalError::Cancelled);
             }
-            let running = engine.running_tasks(id).await?;
-            if running == 0 {
+            let departure = engine.departure(id).await?;
+            if departure.is_over() {
                 return Ok(());
             }
+            let Departure { running, moving } = departure;
             if tokio::time::Instant::now() >= end {
-                tracing::warn!(node = %node.name, running, "tasks do not end; they end with the node");
+                tracing::warn!(node = %node.name, running, moving, "its tasks do not move; the node goes without");
                 return Ok(());
             }
-            progress.waiting_for(&format!("node {}: {running} tasks to move elsewhere", node.name)).await;
+            let what = format!("node {}: {running} tasks to end, {moving} to run elsewhere", node.name);
+            progress.waiting_for(&what).await;
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -177,10 +183,7 @@ impl Shared {
         progress: &dyn Progress,
     ) -> Result<(), LocalError> {
         let Some(id) = plan::member_row(snapshot, node.uuid) else { return Ok(()) };
-        let engine = self.managers(snapshot, progress).await?;
-        if listed(&engine, id).await?.is_some_and(|listed| listed.role == Role::Manager) {
-            engine.node_demote(id).await?;
-        }
+        self.demote(snapshot, node, id, progress).await?;
         let row = self.store.get_node(node.uuid).await?;
         // As it is: an engine that is to go is not changed any more.
         let engine = match &row.desired {
@@ -212,21 +215,45 @@ impl Shared {
             .find(|row| row.node_uuid == Some(node.uuid) && row.kind == Kind::SwarmMember.as_str());
         let Some(row) = row else { return Ok(()) };
         if let Some(id) = ledger::member_id(row).filter(|_| row.state == ResourceState::Made) {
-            let engine = self.managers(snapshot, progress).await?;
-            strike_off(&engine, id).await?;
+            self.demote(snapshot, node, id, progress).await?;
+            strike_off(&self.managers(snapshot, progress).await?, id).await?;
         }
         self.store.delete_resource(row.id).await?;
         Ok(())
+    }
+
+    /// Makes a manager a worker, and waits until the others count their votes without it. One that went before that
+    /// would be counted for ever: of two managers, the other one could decide nothing any more.
+    async fn demote(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        id: &str,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let end = tokio::time::Instant::now() + DEMOTION;
+        loop {
+            let engine = self.managers(snapshot, progress).await?;
+            let Some(listed) = listed(&engine, id).await? else { return Ok(()) };
+            if listed.role == Role::Manager {
+                engine.node_demote(id).await?;
+            } else if !listed.has_a_vote() {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= end {
+                return Err(LocalError::node(&node.name, "the other managers still count on its vote"));
+            }
+            progress.waiting_for(&format!("node {}: the managers to go on without its vote", node.name)).await;
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
 /// Removes a member that is not coming back. That the managers do not know it is as good.
 async fn strike_off(engine: &EngineClient, id: &str) -> Result<(), LocalError> {
-    let Some(node) = listed(engine, id).await? else { return Ok(()) };
-    if node.role == Role::Manager {
-        engine.node_demote(id).await?;
+    if listed(engine, id).await?.is_some() {
+        engine.node_remove(id, true).await?;
     }
-    engine.node_remove(id, true).await?;
     Ok(())
 }
 

@@ -122,15 +122,16 @@ impl Service {
         service
     }
 
-    /// Ends the watch: all replicas run, for `tenant` as well. Says how many ran at least: that a node's tasks run elsewhere
-    /// before the next node goes is not waited for yet.
-    pub fn came_back(mut self, tenant: &Tenant) {
+    /// Ends the watch: the service was there all the time, and all its replicas run, for `tenant` as well.
+    pub fn stayed_up(mut self, tenant: &Tenant) {
         all_run(tenant);
         self.stop.store(true, Ordering::Relaxed);
         let seen = self.watcher.take().unwrap().join().unwrap();
         let first = seen.iter().position(|running| *running == REPLICAS).unwrap();
-        eprintln!("{} looks, at least {:?} replicas", seen.len(), seen[first..].iter().min());
+        let least = seen[first..].iter().min();
+        eprintln!("{} looks, at least {least:?} replicas", seen.len());
         assert!(seen.len() > first + 5, "{}: {seen:?}", self.nodes.display());
+        assert!(least > Some(&0), "{}: {seen:?}", self.nodes.display());
     }
 }
 
