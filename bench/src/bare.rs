@@ -13,8 +13,8 @@ use axum::{Json, Router};
 use sea_orm::ActiveValue::Set;
 use sea_orm::prelude::ChronoUtc;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveModelTrait, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -39,6 +39,14 @@ pub(crate) struct Bare {
 struct Rows {
     database: DatabaseConnection,
     project: String,
+}
+
+impl Rows {
+    /// A query about something with a UUID in the project.
+    fn statement(&self, sql: &str, uuid: String) -> Statement {
+        let values = [uuid.into(), self.project.as_str().into()];
+        Statement::from_sql_and_values(self.database.get_database_backend(), sql, values)
+    }
 }
 
 type Shared = State<Arc<Rows>>;
@@ -139,43 +147,39 @@ struct Whole {
     template_labels: Option<String>,
 }
 
-async fn cluster(State(rows): Shared, Path(uuid): Path<String>) -> Answer<Whole> {
-    let found = cluster::Entity::find()
-        .filter(cluster::Column::Uuid.eq(&uuid))
-        .filter(cluster::Column::ProjectId.eq(rows.project.as_str()))
-        .one(&rows.database)
-        .await
-        .map_err(failed)?;
-    let cluster = found.ok_or(StatusCode::NOT_FOUND)?;
-    let groups = groups_of(&rows, &uuid).await?;
-    let template = template_row(&rows, cluster.cluster_template_id.as_deref().unwrap_or_default()).await?;
-    Ok(Json(Whole {
-        cluster,
-        nodes: groups.iter().filter_map(|group| group.node_count).sum(),
-        addresses: groups.into_iter().map(|group| group.node_addresses).collect(),
-        template_labels: template.labels,
-    }))
+/// A cluster beside one of its node groups.
+#[derive(FromQueryResult)]
+struct Joined {
+    #[sea_orm(nested)]
+    cluster: cluster::Model,
+    template_labels: Option<String>,
+    node_count: Option<i32>,
+    node_addresses: Option<String>,
 }
 
-async fn groups_of(rows: &Rows, cluster: &str) -> Result<Vec<nodegroup::Model>, StatusCode> {
-    nodegroup::Entity::find()
-        .filter(nodegroup::Column::ClusterId.eq(cluster))
-        .order_by_asc(nodegroup::Column::Id)
-        .all(&rows.database)
-        .await
-        .map_err(failed)
+async fn cluster(State(rows): Shared, Path(uuid): Path<String>) -> Answer<Whole> {
+    let sql =
+        "SELECT c.*, t.labels AS template_labels, n.role, n.node_count, n.node_addresses, n.status AS group_status
+        FROM cluster c LEFT JOIN cluster_template t ON t.uuid = c.cluster_template_id
+        LEFT JOIN nodegroup n ON n.cluster_id = c.uuid WHERE c.uuid = ? AND c.project_id = ? ORDER BY n.id";
+    let found = Joined::find_by_statement(rows.statement(sql, uuid)).all(&rows.database).await.map_err(failed)?;
+    let nodes = found.iter().filter_map(|row| row.node_count).sum();
+    let mut addresses = Vec::with_capacity(found.len());
+    let mut first = None;
+    for row in found {
+        addresses.push(row.node_addresses);
+        first.get_or_insert((row.cluster, row.template_labels));
+    }
+    let (cluster, template_labels) = first.ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(Whole { cluster, addresses, nodes, template_labels }))
 }
 
 async fn nodegroups(State(rows): Shared, Path(uuid): Path<String>) -> Answer<Vec<nodegroup::Model>> {
     // Whether the caller may see the cluster is in the cluster's row.
-    let found = cluster::Entity::find()
-        .filter(cluster::Column::Uuid.eq(&uuid))
-        .filter(cluster::Column::ProjectId.eq(rows.project.as_str()))
-        .one(&rows.database)
-        .await
-        .map_err(failed)?;
-    found.ok_or(StatusCode::NOT_FOUND)?;
-    groups_of(&rows, &uuid).await.map(Json)
+    let sql = "SELECT n.* FROM cluster c JOIN nodegroup n ON n.cluster_id = c.uuid
+        WHERE c.uuid = ? AND c.project_id = ? ORDER BY n.id";
+    let groups = nodegroup::Entity::find().from_raw_sql(rows.statement(sql, uuid));
+    groups.all(&rows.database).await.map(Json).map_err(failed)
 }
 
 async fn templates(State(rows): Shared, Query(page): Query<Page>) -> Answer<Vec<cluster_template::Model>> {

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use axum::body::{Body, Bytes};
@@ -15,8 +16,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver as Receiver, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,9 +65,11 @@ pub(crate) async fn run(load: Load) -> Result<Value> {
     let load = Arc::new(load);
     let sent = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
+    let end = began + Duration::from_secs(load.seconds);
+    let timetable = load.rate.map(|rate| Arc::new(Mutex::new(timetable(began, end, rate))));
     let mut tasks = JoinSet::new();
     for _ in 0..load.connections {
-        tasks.spawn(ask(Arc::clone(&load), Arc::clone(&sent), began));
+        tasks.spawn(ask(Arc::clone(&load), Arc::clone(&sent), timetable.clone(), end));
     }
     let mut all = Seen::default();
     while let Some(seen) = tasks.join_next().await {
@@ -84,24 +89,44 @@ pub(crate) async fn run(load: Load) -> Result<Value> {
     }))
 }
 
+/// The times at which requests are due, each handed out when it has come. By a thread of its own: the runtime's timers go
+/// by whole milliseconds, longer than most answers take.
+fn timetable(began: Instant, end: Instant, rate: f64) -> Receiver<Instant> {
+    let (sender, receiver) = unbounded_channel();
+    thread::spawn(move || {
+        for number in 0_u32.. {
+            let due = began + Duration::from_secs_f64(f64::from(number) / rate);
+            if due >= end {
+                return;
+            }
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.send(due).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
 /// One connection's requests. At a fixed rate the time of each counts from when it was due, so that a server that is
 /// behind is not asked less.
-async fn ask(load: Arc<Load>, sent: Arc<AtomicUsize>, began: Instant) -> Result<Seen> {
-    let end = began + Duration::from_secs(load.seconds);
+async fn ask(
+    load: Arc<Load>,
+    sent: Arc<AtomicUsize>,
+    timetable: Option<Arc<Mutex<Receiver<Instant>>>>,
+    end: Instant,
+) -> Result<Seen> {
     let first = load.url.first().context("no URL")?;
     let authority = first.authority().context("a URL without a host")?.to_string();
     let mut connection = None;
     let mut seen = Seen::default();
     loop {
+        let due = match &timetable {
+            None => Some(Instant::now()).filter(|now| *now < end),
+            Some(timetable) => timetable.lock().await.recv().await,
+        };
+        let Some(due) = due else { return Ok(seen) };
         let number = sent.fetch_add(1, Ordering::Relaxed);
-        let mut due = Instant::now();
-        if let Some(rate) = load.rate {
-            due = began + Duration::from_secs_f64(f64::from(u32::try_from(number)?) / rate);
-            sleep_until(due).await;
-        }
-        if due >= end {
-            return Ok(seen);
-        }
         let request = request(&load, number, &authority)?;
         let open = match connection.take() {
             Some(open) => open,

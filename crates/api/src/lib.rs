@@ -2,7 +2,7 @@
 //!
 //! The way of a request through the folders:
 //!
-//! - `middleware/`: CORS, request id, access log, metrics, limits, authentication, microversion, rates, in that order
+//! - `middleware/`: what every request goes through: CORS, request id, access log, metrics, limits, authentication, microversion, rates
 //! - `resources/`: one file per resource; reads `query.rs` and `body.rs`, asks the policy, calls the store once
 //! - `field/`: what a body may hold, as tables; `patch.rs`: JSON Patch in upstream's dialect
 //! - `rules/`: what must hold between fields, and what names must be found in the cloud (on one machine: `local_catalogue.rs`)

@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
-use axum::{Extension, Router};
 use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::error::{ApiError, Result};
-use crate::middleware::{
-    access_log, authentication, cors, limits, metrics, microversion, normalize, panic, rate, request_id,
-};
+use crate::middleware::{Gate, every_request, normalize};
 use crate::openapi::Head;
 use crate::resources::{
     bay, bay_model, certificate, cluster, cluster_action, cluster_create, cluster_template, cluster_update, credential,
@@ -31,21 +28,11 @@ pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
     let (documented, _) = documented().split_for_parts();
     let throttle = Arc::new(Throttle::new(&state.options.rates, state.metrics.clone()));
-    let layers = ServiceBuilder::new()
-        .layer(Extension(Arc::clone(&throttle)))
-        .layer(from_fn_with_state(Arc::clone(&state), cors::layer))
-        .layer(from_fn(request_id::layer))
-        .layer(from_fn(access_log::layer))
-        .layer(from_fn_with_state(Arc::clone(&state), metrics::layer))
-        .layer(CatchPanicLayer::custom(panic::answer))
-        .layer(from_fn_with_state(Arc::clone(&state), limits::layer))
-        .layer(from_fn_with_state(Arc::clone(&state), authentication::layer))
-        .layer(from_fn(microversion::layer))
-        .layer(from_fn_with_state(throttle, rate::layer));
+    let gate = Gate { state: Arc::clone(&state), throttle };
     let routes = with_oddities(documented)
         .fallback(unknown)
         .method_not_allowed_fallback(|| async { ApiError::Routing(StatusCode::METHOD_NOT_ALLOWED) })
-        .layer(layers)
+        .layer(from_fn_with_state(gate, every_request))
         .layer(DefaultBodyLimit::max(state.options.body_limit))
         .with_state(state);
     let service =

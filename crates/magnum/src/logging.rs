@@ -3,9 +3,11 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Registry, reload};
 
 /// How much to log, and in which shape.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,7 +18,7 @@ pub(crate) struct Logging {
     pub(crate) json: bool,
 }
 
-static LEVELS: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static LEVELS: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Starts logging. `MAGNUM_LOG` overrides the levels (`info,magnum_conductor=debug`).
 pub(crate) fn init(logging: Logging) {
@@ -40,14 +42,18 @@ pub(crate) fn set_debug(debug: bool) {
     }
 }
 
-fn levels(debug: bool) -> EnvFilter {
-    EnvFilter::try_from_env("MAGNUM_LOG").unwrap_or_else(|_| EnvFilter::new(default_levels(debug)))
+/// By target alone: what also looks at spans is asked at every step of every request.
+fn levels(debug: bool) -> Targets {
+    let wanted = std::env::var("MAGNUM_LOG").ok().and_then(|levels| levels.parse().ok());
+    wanted.unwrap_or_else(|| default_levels(debug))
 }
 
 /// Statements of the database layer are worth a line only when somebody looks for them.
-fn default_levels(debug: bool) -> String {
+fn default_levels(debug: bool) -> Targets {
     let ours = ["", "_api", "_certs", "_coe", "_conductor", "_drivers", "_identity", "_openstack", "_policy", "_store"];
-    let level = if debug { "debug" } else { "info" };
-    let ours = ours.map(|name| format!("magnum{name}={level}")).join(",");
-    format!("info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,{ours}")
+    let level = if debug { Level::DEBUG } else { Level::INFO };
+    Targets::new()
+        .with_default(Level::INFO)
+        .with_targets(["sqlx", "sea_orm", "sea_orm_migration"].map(|name| (name, Level::WARN)))
+        .with_targets(ours.map(|name| (format!("magnum{name}"), level)))
 }

@@ -2,6 +2,7 @@
 
 use magnum_domain::{ClusterTemplate, Labels};
 use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     Select,
@@ -33,8 +34,16 @@ pub struct Visibility {
 impl Visibility {
     fn select(&self, store: &Store) -> Select<cluster_template::Entity> {
         let select = store.select::<cluster_template::Entity>().filter(cluster_template::Column::Uuid.is_not_null());
+        match self.condition() {
+            None => select,
+            Some(seen) => select.filter(seen),
+        }
+    }
+
+    /// What a template must be to be seen; nothing where all are.
+    fn condition(&self) -> Option<Condition> {
         if self.admin {
-            return select;
+            return None;
         }
         let mut public = Condition::all().add(cluster_template::Column::Public.eq(true));
         if !self.include_hidden {
@@ -45,7 +54,17 @@ impl Visibility {
         if let Some(project) = &self.project_id {
             seen = seen.add(cluster_template::Column::ProjectId.eq(project));
         }
-        select.filter(seen)
+        Some(seen)
+    }
+}
+
+/// A template beside the answer to whether it is seen.
+struct Asked(ClusterTemplate, bool);
+
+impl FromCells for Option<Asked> {
+    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
+        let Some(template) = Option::from_cells(cells)? else { return Ok(None) };
+        Ok(Some(Asked(template, cells.flag()?)))
     }
 }
 
@@ -81,7 +100,10 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
     pub async fn get_template(&self, visibility: &Visibility, ident: &Ident) -> Result<ClusterTemplate> {
         let select = match ident {
-            Ident::Uuid(uuid) => visibility.select(self).filter(cluster_template::Column::Uuid.eq(uuid.to_string())),
+            Ident::Uuid(uuid) => {
+                let found = self.template_by_uuid(visibility, *uuid).await?;
+                return found.ok_or_else(|| StoreError::not_found(RESOURCE, ident));
+            }
             Ident::Name(name) => visibility.select(self).filter(cluster_template::Column::Name.eq(name)),
             Ident::Id(id) => visibility.select(self).filter(cluster_template::Column::Id.eq(*id)),
         };
@@ -91,6 +113,16 @@ impl Store {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
         }
         rows.pop().and_then(|Read(template)| template).ok_or_else(|| StoreError::not_found(RESOURCE, ident))
+    }
+
+    /// A template that is seen. Who sees it is asked as a column: as a condition it makes MariaDB plan what is one row by
+    /// its key, and costs a fifth of the query.
+    async fn template_by_uuid(&self, visibility: &Visibility, uuid: Uuid) -> Result<Option<ClusterTemplate>> {
+        let select = self.select::<cluster_template::Entity>();
+        let select = select.filter(cluster_template::Column::Uuid.eq(uuid.to_string()));
+        let seen = visibility.condition().map_or_else(|| Expr::val(true), Expr::from);
+        let found = select.column_as(seen, "seen").into_model::<Read<Option<Asked>>>().one(self.read()).await?;
+        Ok(found.and_then(|Read(row)| row).and_then(|Asked(template, is_seen)| is_seen.then_some(template)))
     }
 
     /// The templates of clusters, whoever may see them: hiding one must not break reads of clusters made from it.

@@ -224,6 +224,17 @@ pub(crate) async fn read_summaries(
     Ok(read_all(select.into_model::<Read<Result<_>>>().all(db).await?))
 }
 
+/// Runs a query that began as [`summaries`] and is in no order; nothing if it finds more than `most`.
+pub(crate) async fn read_few_summaries(
+    select: Select<nodegroup::Entity>,
+    most: u64,
+    db: &impl ConnectionTrait,
+) -> Result<Option<Vec<NodegroupSummary>>> {
+    let select = select.limit(most.saturating_add(1));
+    let rows = select.into_model::<Read<Result<_>>>().all(db).await?;
+    Ok(u64::try_from(rows.len()).is_ok_and(|found| found <= most).then(|| read_all(rows)))
+}
+
 fn read_all<T>(rows: Vec<Read<Result<T>>>) -> Vec<T> {
     let read = |Read(row): Read<Result<T>>| row.inspect_err(|error| tracing::warn!(%error, "node group left out")).ok();
     rows.into_iter().filter_map(read).collect()
@@ -275,6 +286,8 @@ fn read_uuid(column: &'static str, id: i64, text: Option<&str>) -> Result<Uuid> 
 /// What a list shows of a node group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodegroupSummary {
+    /// Database key.
+    pub id: i64,
     /// Identity in the API.
     pub uuid: Uuid,
     /// Name, unique in the cluster.
@@ -323,6 +336,7 @@ impl FromCells for Result<NodegroupSummary> {
             Err(error) => return Ok(Err(error)),
         };
         Ok(Ok(NodegroupSummary {
+            id,
             uuid,
             name: cells.string()?.unwrap_or_default(),
             flavor_id: cells.string()?,

@@ -146,6 +146,13 @@ async fn other_lists_page_as_well(database: Database) {
     let names: Vec<_> = first.iter().chain(&rest).map(|group| group.name.as_str()).collect();
     assert_eq!(names, ["gpu", "default-worker", "default-master"]);
 
+    for (limit, sort_dir) in [(1, SortDir::Asc), (3, SortDir::Asc), (2, SortDir::Desc), (9, SortDir::Desc)] {
+        let page = Page { sort_dir, ..Page::first(limit) };
+        let (_, groups) = store.list_nodegroups_of(&Scope::All, &cluster.uuid.into(), None, &page).await.unwrap();
+        assert_eq!(groups, store.list_nodegroups(cluster.uuid, None, &page).await.unwrap(), "{page:?}");
+        assert_eq!(groups.len(), limit.min(3) as usize, "{page:?}");
+    }
+
     let newest = Page { sort_dir: SortDir::Desc, ..Page::first(1) };
     let newest = store.list_operations(cluster.uuid, &newest).await.unwrap().remove(0);
     assert_eq!(newest.kind, OperationKind::NodegroupCreate);
@@ -184,16 +191,21 @@ async fn templates_are_seen_by_those_who_may(database: Database) {
             vec!["p1-false-false", "p1-false-true", "p2-true-false", "p2-true-true", "p2-false-false", "unsaid"],
         ),
     ];
+    let everybody = Visibility { admin: true, ..Visibility::default() };
+    let all = store.list_templates(&everybody, &Page::first(99)).await.unwrap();
     for (visibility, expected) in cases {
         let seen = store.list_templates(&visibility, &Page::first(99)).await.unwrap();
         let names: Vec<_> = seen.iter().map(|template| template.name.clone().unwrap()).collect();
         assert_eq!(names, expected, "{visibility:?}");
         let hidden = store.get_template(&visibility, &Ident::Name("p2-true-true".to_owned())).await;
         assert_eq!(hidden.is_ok(), expected.contains(&"p2-true-true"), "{visibility:?}");
+        for template in &all {
+            let (found, name) =
+                (store.get_template(&visibility, &template.uuid.into()).await, template.name.as_deref());
+            assert_eq!(found.is_ok(), expected.contains(&name.unwrap()), "{visibility:?}, {name:?}");
+        }
     }
-    let hidden =
-        store.list_templates(&Visibility { admin: true, ..Visibility::default() }, &Page::first(99)).await.unwrap();
-    let uuids: Vec<_> = hidden.iter().map(|template| template.uuid.to_string()).chain(["nope".to_owned()]).collect();
+    let uuids: Vec<_> = all.iter().map(|template| template.uuid.to_string()).chain(["nope".to_owned()]).collect();
     assert_eq!(store.templates_by_uuid(&uuids).await.unwrap().len(), 6);
 }
 

@@ -3,32 +3,24 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-
+use axum::extract::{ConnectInfo, Request};
 use magnum_identity::{AuthError, IncomingRequest};
 
-use super::request_id;
-use crate::ApiState;
+use super::{Gate, request_id};
 use crate::error::{ApiError, Result};
-use crate::throttle::{self, Throttle};
+use crate::throttle;
 
 /// What anybody may read. The suffix is upstream's.
 const PUBLIC: [&str; 6] = ["/", "/v1", "/v1.json", "/healthcheck", "/metrics", "/openapi.json"];
 
-pub(crate) async fn layer(
-    State(state): State<Arc<ApiState>>,
-    Extension(throttle): Extension<Arc<Throttle>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response> {
+/// Puts the caller beside the request.
+pub(super) async fn identify(gate: &Gate, request: &mut Request) -> Result<()> {
+    let Gate { state, throttle } = gate;
     if PUBLIC.contains(&request.uri().path()) {
-        return Ok(next.run(request).await);
+        return Ok(());
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    let request_id = request_id::for_others(&request);
+    let request_id = request_id::for_others(request);
     let address = peer.map(|peer| peer.ip());
     let address = throttle::peer(request.headers(), address, state.options.links.proxy_headers);
     let incoming = IncomingRequest {
@@ -56,5 +48,5 @@ pub(crate) async fn layer(
     span.record("user", &caller.user_id);
     span.record("project", caller.project_id.as_deref());
     request.extensions_mut().insert(Arc::new(caller));
-    Ok(next.run(request).await)
+    Ok(())
 }

@@ -1,18 +1,14 @@
 //! Requests of pages of other origins, answered as oslo.middleware answers them.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::ApiState;
 use crate::options::CorsRule;
 
 /// Headers that every page may send.
@@ -29,24 +25,26 @@ const SIMPLE: [&str; 8] = [
 /// Stands for every origin that is not named.
 const ANY: &str = "*";
 
-/// Answers every OPTIONS itself, with 200, allowed origin or not: no resource knows the method.
-pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    let rules = &state.options.cors;
-    if request.method() == Method::OPTIONS {
-        let mut response = StatusCode::OK.into_response();
-        preflight(rules, request.headers(), response.headers_mut());
-        return response;
+/// The answer to an OPTIONS, always 200, allowed origin or not: no resource knows the method.
+pub(super) fn preflight(rules: &[CorsRule], request: &Request) -> Option<Response> {
+    if request.method() != Method::OPTIONS {
+        return None;
     }
-    if rules.is_empty() {
-        return next.run(request).await;
+    let mut response = StatusCode::OK.into_response();
+    allow_preflight(rules, request.headers(), response.headers_mut());
+    Some(response)
+}
+
+/// The origin of a request, where origins matter.
+pub(super) fn origin(rules: &[CorsRule], request: &Request) -> Option<HeaderValue> {
+    if rules.is_empty() { None } else { request.headers().get(ORIGIN).cloned() }
+}
+
+/// Tells the browser that a page of that origin may read the answer.
+pub(super) fn tell(rules: &[CorsRule], origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+    if let Some((origin, rule)) = origin.and_then(|origin| Some((origin, allowed(rules, origin)?))) {
+        actual(rule, origin, answer);
     }
-    let origin = request.headers().get(ORIGIN).cloned();
-    let mut response = next.run(request).await;
-    let allowed = origin.as_ref().and_then(|origin| Some((origin, allowed(rules, origin)?)));
-    if let Some((origin, rule)) = allowed {
-        actual(rule, origin, response.headers_mut());
-    }
-    response
 }
 
 /// The rule for an origin. Origins are compared letter by letter.
@@ -68,7 +66,7 @@ fn allow(rule: &CorsRule, origin: &HeaderValue, answer: &mut HeaderMap) {
     }
 }
 
-fn preflight(rules: &[CorsRule], asked: &HeaderMap, answer: &mut HeaderMap) {
+fn allow_preflight(rules: &[CorsRule], asked: &HeaderMap, answer: &mut HeaderMap) {
     let Some(origin) = asked.get(ORIGIN) else { return };
     let Some(rule) = allowed(rules, origin) else { return };
     let Some(method) = asked.get(ACCESS_CONTROL_REQUEST_METHOD) else { return };

@@ -1,18 +1,13 @@
 //! What is refused before anything else is looked at: size, and representations there are none of.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
 
-use crate::ApiState;
 use crate::accept::preferred;
 use crate::error::{ApiError, Result};
+use crate::options::ApiOptions;
 
-pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Result<Response> {
-    let options = &state.options;
+pub(super) fn check(options: &ApiOptions, request: &Request) -> Result<()> {
     let uri = request.uri();
     if uri.path().len() + uri.query().map_or(0, str::len) > options.path_limit {
         return Err(ApiError::PathTooLong { limit: options.path_limit });
@@ -24,7 +19,7 @@ pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, 
     if uri.path().starts_with("/v1/") && !accepts(request.headers(), uri.path()) {
         return Err(ApiError::Routing(StatusCode::NOT_ACCEPTABLE));
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// Whether the client takes what the path has: JSON, and for events a stream as well.

@@ -1,16 +1,13 @@
 //! Counts requests.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware::Next;
 use axum::response::Response;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::ApiState;
-use crate::metrics::{RequestLabels, RouteLabels};
+use crate::metrics::{Metrics, RequestLabels, RouteLabels};
 
 /// Counts one as long as it is held: also when the client goes away in the middle.
 struct InFlight(Gauge);
@@ -42,14 +39,31 @@ fn word(method: &Method) -> &'static str {
     }
 }
 
-pub(crate) async fn layer(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    let metrics = &state.metrics;
-    let _in_flight = InFlight::new(&metrics.in_flight);
-    let (method, route, started) = (word(request.method()), super::route(&request), Instant::now());
-    let response = next.run(request).await;
-    let labels = RouteLabels { method, route: route.clone() };
-    metrics.seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
-    let labels = RequestLabels { method, route, status: response.status().as_u16() };
-    metrics.requests.get_or_create(&labels).inc();
-    response
+/// A request that is being served.
+pub(super) struct Count<'a> {
+    metrics: &'a Metrics,
+    _in_flight: InFlight,
+    method: &'static str,
+    route: String,
+    started: Instant,
+}
+
+impl<'a> Count<'a> {
+    pub(super) fn of(metrics: &'a Metrics, request: &Request) -> Self {
+        Self {
+            metrics,
+            _in_flight: InFlight::new(&metrics.in_flight),
+            method: word(request.method()),
+            route: super::route(request),
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn end(self, response: &Response) {
+        let Self { metrics, method, route, started, .. } = self;
+        let labels = RouteLabels { method, route };
+        metrics.seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
+        let labels = RequestLabels { method, route: labels.route, status: response.status().as_u16() };
+        metrics.requests.get_or_create(&labels).inc();
+    }
 }

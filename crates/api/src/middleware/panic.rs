@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::error::ApiError;
 
 /// The answer to a panic.
-pub(crate) fn answer(panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(super) fn answer(panic: &(dyn Any + Send)) -> Response {
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)

@@ -1,12 +1,10 @@
-//! Gives every request an id, tells it back, and puts it into the span that everything is logged in.
+//! The id of a request, which is told back and stands in the span that everything is logged in.
 
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
-use tracing::Instrument;
+use tracing::Span;
 use uuid::Uuid;
 
 const HEADER: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -17,6 +15,29 @@ const PREFIX: &str = "req-";
 pub(crate) struct RequestId(Arc<str>);
 
 impl RequestId {
+    /// A new one.
+    pub(super) fn new() -> Self {
+        Self(format!("{PREFIX}{}", Uuid::new_v4()).into())
+    }
+
+    /// What everything that is logged for the sake of the request stands in.
+    pub(super) fn span(&self, headers: &HeaderMap) -> Span {
+        tracing::info_span!(
+            "request",
+            id = &*self.0,
+            global_id = global_id(headers),
+            user = tracing::field::Empty,
+            project = tracing::field::Empty
+        )
+    }
+
+    /// Names it in an answer.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_str(&self.0) {
+            headers.insert(HEADER, value);
+        }
+    }
+
     /// The id, unless there is none.
     pub(crate) fn to_option(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| self.0.to_string())
@@ -35,21 +56,4 @@ fn global_id(headers: &HeaderMap) -> Option<&str> {
 pub(crate) fn for_others(request: &Request) -> Option<String> {
     let own = || request.extensions().get::<RequestId>().and_then(RequestId::to_option);
     global_id(request.headers()).map(str::to_owned).or_else(own)
-}
-
-pub(crate) async fn layer(mut request: Request, next: Next) -> Response {
-    let id: Arc<str> = format!("{PREFIX}{}", Uuid::new_v4()).into();
-    let span = tracing::info_span!(
-        "request",
-        id = &*id,
-        global_id = global_id(request.headers()),
-        user = tracing::field::Empty,
-        project = tracing::field::Empty
-    );
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let mut response = next.run(request).instrument(span).await;
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(HEADER, value);
-    }
-    response
 }
