@@ -52,6 +52,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // The server does without huge pages, which is handed down; what runs in nodes has them as on any machine.
+    let _ = nix::sys::prctl::set_thp_disable(false);
     let cli = Cli::parse();
     let levels = std::env::var("MAGNUM_AGENT_LOG").ok().and_then(|levels| levels.parse().ok());
     let levels: Targets = levels.unwrap_or_else(|| Targets::new().with_default(Level::INFO));

@@ -122,7 +122,8 @@ impl Service {
         service
     }
 
-    /// Ends the watch: the service was there all the time, and all its replicas run, for `tenant` as well.
+    /// Ends the watch: the service was there all the time, and all its replicas run, for `tenant` as well. Then it is
+    /// removed: nodes that come later have no image for it, and replicas that fail all the time keep engines busy.
     pub fn stayed_up(mut self, tenant: &Tenant) {
         all_run(tenant);
         self.stop.store(true, Ordering::Relaxed);
@@ -132,6 +133,7 @@ impl Service {
         eprintln!("{} looks, at least {least:?} replicas", seen.len());
         assert!(seen.len() > first + 5, "{}: {seen:?}", self.nodes.display());
         assert!(least > Some(&0), "{}: {seen:?}", self.nodes.display());
+        tenant.docker(&["service", "rm", "web"]).unwrap();
     }
 }
 
