@@ -23,8 +23,8 @@ pub(super) struct Row {
 
 /// The bare handler beside ours.
 pub(super) struct Bare {
-    pub(super) rate: Figures,
-    /// Ours as a part of it, round by round.
+    pub(super) figure: Figures,
+    /// Ours as a part of it, or where less is better it as a part of ours, round by round.
     pub(super) share: Figures,
     /// Whether ours is to reach [`SHARE`]: what only reads.
     pub(super) is_goal: bool,
@@ -52,7 +52,7 @@ impl Report {
             let bare = row.bare.as_ref().map(|bare| {
                 let is_met = bare.share.median() >= SHARE;
                 let goal = if bare.is_goal { report.judged(format!("≥ {SHARE}"), is_met) } else { String::new() };
-                [number(bare.rate.median()), range(&bare.share), goal]
+                [number(bare.figure.median()), range(&bare.share), goal]
             });
             let [rate, share, share_goal] = bare.unwrap_or_default();
             let (original, ours) = (number(row.original.median()), number(row.ours.median()));
@@ -124,7 +124,7 @@ mod tests {
             ours: of(5000.0),
             ratio: of(50.0),
             goal,
-            bare: Some(Bare { rate: of(10_000.0), share: of(0.5), is_goal }),
+            bare: Some(Bare { figure: of(10_000.0), share: of(0.5), is_goal }),
         };
         let folder = tempfile::tempdir().unwrap();
         let document = folder.path().join("performance.md");

@@ -103,10 +103,10 @@ impl Running {
         Ok(Self { server, side, url, api, start: answered.saturating_sub(began) })
     }
 
-    /// Memory of it and the processes it has started, in MiB: what is shared between them counts once.
-    pub(super) fn memory(&self) -> Result<f64> {
+    /// Memory of it and the processes it has started, in MiB.
+    pub(super) fn memory(&self, kind: Memory) -> Result<f64> {
         let pid = self.server.pid().context("the server does not run")?;
-        let kib: f64 = family(pid).into_iter().filter_map(proportional).sum();
+        let kib: f64 = family(pid).into_iter().filter_map(|pid| kind.of(pid)).sum();
         Ok(kib / 1024.0)
     }
 
@@ -122,9 +122,33 @@ fn family(pid: u32) -> Vec<u32> {
     std::iter::once(pid).chain(children.flat_map(family)).collect()
 }
 
-/// Resident memory in KiB; of pages that several processes have, a part.
-fn proportional(pid: u32) -> Option<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+/// How memory is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Memory {
+    /// Every page of every process.
+    Resident,
+    /// Of pages that several processes have, a part for each.
+    Proportional,
+}
+
+impl Memory {
+    pub(super) const BOTH: [Self; 2] = [Self::Resident, Self::Proportional];
+
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Resident => "memory, resident (RSS of all processes)",
+            Self::Proportional => "memory, what is shared counted once (PSS)",
+        }
+    }
+
+    /// Of one process, in KiB.
+    fn of(self, pid: u32) -> Option<f64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let field = match self {
+            Self::Resident => "Rss:",
+            Self::Proportional => "Pss:",
+        };
+        let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
 }
