@@ -71,8 +71,9 @@ async fn every_node_gives_way_to_a_new_one() {
     let mut server = Server::new(&folder.path().join("state"));
     server.start(&[]).await;
     let client = server.login("demo").await;
-    let old = client.template(json!({"name": "old"})).await;
-    let new = client.template(json!({"name": "new", "insecure_registry": "registry.example:5000"})).await;
+    let old = client.template(json!({"name": "old", "master_lb_enabled": true})).await;
+    let new = json!({"name": "new", "master_lb_enabled": true, "insecure_registry": "registry.example:5000"});
+    let new = client.template(new).await;
     let cluster = client.create(&old, "moving", MASTERS, WORKERS).await;
     let created = client.settled(&cluster, LIMIT).await.unwrap();
     assert_eq!(created["status"], "CREATE_COMPLETE", "{created:#}");

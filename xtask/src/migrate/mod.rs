@@ -183,6 +183,29 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// After a failure: deletes what ours has made, whose nodes would outlive it. What is the original's is refused.
+    fn take_down(&self) -> Result<()> {
+        if !matches!(self.serving, Serving::Ours { .. }) {
+            return Ok(());
+        }
+        let list = || Ok::<_, anyhow::Error>(self.shell("openstack coe cluster list -f value -c uuid", "demo")?.1);
+        let mut going = Vec::new();
+        for uuid in list()?.lines() {
+            let (_, output) = self.shell(&format!("openstack coe cluster delete {uuid}"), "demo")?;
+            if output.contains("accepted") {
+                going.push(uuid.to_owned());
+            }
+        }
+        let began = Instant::now();
+        while !going.is_empty() {
+            let left = list()?;
+            going.retain(|uuid| left.contains(uuid.as_str()));
+            ensure!(began.elapsed() < PATIENCE, "still there: {}", going.join(", "));
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     /// Takes that place away; the lab may be one that goes on.
     fn withdraw(&self) -> Result<()> {
         let name = &self.name;
@@ -321,9 +344,12 @@ impl<'a> Walk<'a> {
 
 impl Drop for Walk<'_> {
     fn drop(&mut self) {
+        let taken_down = self.take_down();
         self.serving = Serving::Nobody;
-        if let Err(error) = self.withdraw() {
-            eprintln!("{error:#}");
+        for outcome in [taken_down, self.withdraw()] {
+            if let Err(error) = outcome {
+                say::error(&error);
+            }
         }
     }
 }
