@@ -104,7 +104,7 @@ const HERE: &[Also] = &[
     demo("coe ca show web", Says("BEGIN CERTIFICATE")),
     demo("coe ca sign web client.csr", Says("BEGIN CERTIFICATE")),
     demo("coe cluster config web --dir . --output-certs --use-certificate", Says("KUBECONFIG")),
-    demo("coe cluster create more --cluster-template kubernetes", Refused("driver")),
+    demo("coe cluster create more --cluster-template kubernetes", Refused("HTTP 400")),
     demo("coe cluster update web --node-count 5", Refused("driver")),
     demo("coe cluster resize web 5", Refused("driver")),
     demo("coe cluster upgrade web spare", Refused("driver")),
