@@ -31,7 +31,7 @@ use walk::Step;
 
 const HEADING: &str = "From the original to this, and back";
 /// The releases that are tried unless one is named.
-pub(crate) const RELEASES: &[Release] = &[Release::V23];
+pub(crate) const RELEASES: &[Release] = &[Release::V23, Release::V21];
 /// How long a cluster may take for a change, and a server to its first answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(500);
