@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, S
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::seed::Seed;
+use crate::seed::{Seed, as_of_now};
 use crate::translation::Translation;
 
 /// How the server is reached.
@@ -53,7 +53,7 @@ impl Database {
     /// # Errors
     /// When the database refuses.
     pub async fn reset(&mut self) -> Result<()> {
-        let script = format!("BEGIN; {}; COMMIT", self.statements.join("; "));
+        let script = as_of_now(&format!("BEGIN; {}; COMMIT", self.statements.join("; ")));
         let sql = AssertSqlSafe(script);
         match &mut self.connection {
             Open::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await.map(drop),

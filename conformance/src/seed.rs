@@ -15,6 +15,14 @@ use crate::people::People;
 const REFERENCES: [(&str, &str); 2] = [("cluster_template_id", "cluster_template"), ("cluster_id", "cluster")];
 /// Columns of time.
 const TIMES: [&str; 2] = ["last_seen_up", "updated_at"];
+/// Stands for the time of each [`Seed::statements`] as it is carried out: what was seen now is down three minutes later.
+const NOW: &str = "{now}";
+
+/// A statement of a seed, as of now.
+pub(crate) fn as_of_now(statement: &str) -> String {
+    statement.replace(NOW, &Utc::now().format("%Y-%m-%d %H:%M:%S").to_string())
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
@@ -118,7 +126,7 @@ impl Seed {
     }
 
     /// SQL that brings a database with these tables to this state, whatever was in it. Columns that it has not, as in
-    /// older releases, are left out.
+    /// older releases, are left out. To be read by [`as_of_now`].
     #[must_use]
     pub(crate) fn statements(&self, backend: Backend, there: &Tables) -> Vec<String> {
         let mut tables: Vec<&str> = Vec::new();
@@ -188,7 +196,7 @@ fn literal(column: &str, value: &Value, backend: Backend) -> String {
         Value::Bool(false) => "FALSE".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::String(text) if TIMES.contains(&column) && text == "now" => {
-            format!("'{}'", Utc::now().format("%Y-%m-%d %H:%M:%S"))
+            format!("'{NOW}'")
         }
         Value::String(text) => text_literal(text, backend),
         json @ (Value::Array(_) | Value::Object(_)) => text_literal(&python_json(json), backend),
