@@ -23,6 +23,9 @@ const SQLITE_BUSY: Duration = Duration::from_secs(15);
 /// How long the first connection may take.
 const KNOCK: Duration = Duration::from_secs(10);
 
+/// How long a connection that is given back may take for the rest of an answer that nobody wants any more.
+const COME_TO_REST: Duration = Duration::from_secs(2);
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backend {
@@ -303,6 +306,7 @@ async fn postgres(url: &str, options: &ConnectOptions) -> Result<PgPool> {
         .max_lifetime(options.max_lifetime)
         .test_before_acquire(false)
         .before_acquire(|connection, lain| Box::pin(is_alive(connection, lain.idle_for)))
+        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
         .connect_with(connect)
         .await
         .map_err(unavailable)
@@ -324,6 +328,7 @@ async fn mysql(url: &str, options: &ConnectOptions) -> Result<MySqlPool> {
         .max_lifetime(options.max_lifetime)
         .test_before_acquire(false)
         .before_acquire(|connection, lain| Box::pin(is_alive(connection, lain.idle_for)))
+        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
         .after_connect(|connection, _| {
             Box::pin(async move {
                 for statement in MYSQL_SESSION {
@@ -340,6 +345,13 @@ async fn mysql(url: &str, options: &ConnectOptions) -> Result<MySqlPool> {
 /// Whether a connection may be given out; one that does not answer is replaced.
 async fn is_alive<C: sqlx::Connection>(connection: &mut C, idle: Duration) -> sqlx::Result<bool> {
     Ok(idle < TRUSTED || connection.ping().await.is_ok())
+}
+
+/// Whether a connection that is given back can be used again; one that can't is replaced. A request that is given up
+/// in the middle of an answer may leave MySQL's client waiting for a packet whose head it has read already, and the pool
+/// itself would ask such a connection without a limit, and be short of it for good.
+async fn is_at_rest<C: sqlx::Connection>(connection: &mut C) -> sqlx::Result<bool> {
+    Ok(matches!(tokio::time::timeout(COME_TO_REST, connection.ping()).await, Ok(Ok(()))))
 }
 
 #[cfg(test)]
