@@ -250,11 +250,7 @@ impl Store {
 
     /// The clusters of a scope. Rows without a UUID can't be named, so they are no clusters.
     pub(crate) fn visible(&self, scope: &Scope) -> Select<cluster::Entity> {
-        let select = self.select::<cluster::Entity>().filter(cluster::Column::Uuid.is_not_null());
-        match scope {
-            Scope::All => select,
-            Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
-        }
+        in_scope(self.select::<cluster::Entity>(), scope)
     }
 
     /// Reads a cluster within a transaction.
@@ -281,6 +277,15 @@ impl Store {
         let nodes: Option<i64> = nodes.select_only().expr(sum).into_tuple().one(self.read()).await?;
         let clusters = clusters.count(self.read()).await?;
         Ok(Stats { clusters: i64::try_from(clusters).unwrap_or(i64::MAX), nodes: nodes.unwrap_or(0) })
+    }
+}
+
+/// Of a query, the clusters of a scope.
+pub(crate) fn in_scope(select: Select<cluster::Entity>, scope: &Scope) -> Select<cluster::Entity> {
+    let select = select.filter(cluster::Column::Uuid.is_not_null());
+    match scope {
+        Scope::All => select,
+        Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
     }
 }
 

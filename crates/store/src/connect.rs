@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, MySqlPool, PgPool};
 
+use crate::begun::Begun;
 use crate::reader::{Reader, TRUSTED};
 use crate::seal::{Seal, SealError};
 use crate::upstream::UpstreamHead;
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     write: DatabaseConnection,
     backend: Backend,
     pub(crate) head: OnceLock<UpstreamHead>,
+    pub(crate) begun: Begun,
     pub(crate) wakeups: Wakeups,
 }
 
@@ -109,7 +111,8 @@ impl Store {
                 (Backend::MySql, Reader::mysql(&pool, options.max_connections), pool.into())
             }
         };
-        let inner = Inner { read, write, backend, head: OnceLock::new(), wakeups: Wakeups::default() };
+        let inner =
+            Inner { read, write, backend, head: OnceLock::new(), begun: Begun::default(), wakeups: Wakeups::default() };
         let store = Self { inner: Arc::new(inner), seal: None };
         store.remember_head().await?;
         Ok(store)

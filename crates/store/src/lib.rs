@@ -30,6 +30,7 @@ pub mod upgrade;
 pub mod upstream;
 pub mod wakeup;
 
+mod begun;
 mod cells;
 mod entity;
 mod history;

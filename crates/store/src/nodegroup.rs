@@ -116,7 +116,7 @@ impl Store {
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
             }
         };
-        let select = paged(of_cluster(summaries(role)), nodegroup::Column::Id, sort, page, start);
+        let select = paged(of_cluster(of_role(summaries(), role)), nodegroup::Column::Id, sort, page, start);
         read_summaries(select, self.read()).await
     }
 
@@ -207,9 +207,13 @@ impl Store {
     }
 }
 
-/// The groups of one role or of all, as lists show them.
-pub(crate) fn summaries(role: Option<&str>) -> Select<nodegroup::Entity> {
-    let select = nodegroup::Entity::find().select_only().columns(SUMMARY);
+/// All groups, as lists show them.
+pub(crate) fn summaries() -> Select<nodegroup::Entity> {
+    nodegroup::Entity::find().select_only().columns(SUMMARY)
+}
+
+/// Of a query, the groups of one role or of all.
+pub(crate) fn of_role(select: Select<nodegroup::Entity>, role: Option<&str>) -> Select<nodegroup::Entity> {
     match role {
         Some(role) => select.filter(nodegroup::Column::Role.eq(role)),
         None => select,

@@ -8,15 +8,16 @@ use magnum_domain::{Cluster, ClusterStatus, Labels, Nodegroup};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect,
-    QueryTrait,
+    QueryTrait, Select,
 };
 use uuid::Uuid;
 
 use crate::cells::{Cells, FromCells, Read};
-use crate::cluster::RESOURCE;
+use crate::cluster::{RESOURCE, in_scope};
 use crate::entity::{cluster, cluster_template, nodegroup};
-use crate::nodegroup::NodegroupSummary;
+use crate::nodegroup::{NodegroupSummary, of_role, read_few_summaries, read_summaries, summaries};
 use crate::page::{chunks, filled_up, paged};
+use crate::upstream::{UpstreamHead, select_at};
 use crate::{Ident, Page, Result, Scope, SortDir, Store, StoreError, json};
 
 /// A cluster with everything that is shown of it.
@@ -92,15 +93,8 @@ impl Store {
             Ident::Uuid(uuid) => *uuid,
             other => self.get_cluster_uuid(scope, other).await?,
         };
-        let mut select = self.visible(scope).filter(cluster::Column::Uuid.eq(uuid.to_string()));
-        select = select.columns([cluster_template::Column::Labels, cluster_template::Column::Id]).columns(STATE);
-        let (of_template, own) = (cluster::Column::ClusterTemplateId.into_expr(), cluster::Column::Uuid.into_expr());
-        QueryTrait::query(&mut select)
-            .left_join(
-                cluster_template::Entity,
-                of_template.equals((cluster_template::Entity, cluster_template::Column::Uuid)),
-            )
-            .left_join(nodegroup::Entity, own.equals((nodegroup::Entity, nodegroup::Column::ClusterId)));
+        let select = in_scope(self.begun("shown", shown), scope);
+        let select = select.filter(cluster::Column::Uuid.eq(uuid.to_string()));
         let rows = self.read().query_all_raw(select.build(self.read().get_database_backend())).await?;
         let not_found = || StoreError::not_found(RESOURCE, ident);
         let mut first = Cells::of(rows.first().ok_or_else(not_found)?)?;
@@ -179,13 +173,10 @@ impl Store {
         if let Scope::Project(project) = scope {
             wanted = wanted.add(cluster::Column::ProjectId.eq(project));
         }
-        let mut select = crate::nodegroup::summaries(role).filter(wanted);
-        let of_cluster = nodegroup::Column::ClusterId.into_expr();
-        QueryTrait::query(&mut select)
-            .inner_join(cluster::Entity, of_cluster.equals((cluster::Entity, cluster::Column::Uuid)));
+        let select = of_role(self.begun("summaries of clusters", |_| summaries_of_clusters()), role).filter(wanted);
         if sort.as_str() == nodegroup::Column::Id.as_str() {
             // Clusters have few groups: what fits a page is sorted here, which costs the database a fifth of the query.
-            let few = crate::nodegroup::read_few_summaries(select.clone(), page.limit, self.read()).await?;
+            let few = read_few_summaries(select.clone(), page.limit, self.read()).await?;
             if let Some(mut groups) = few {
                 groups.sort_unstable_by_key(|group| group.id);
                 if page.sort_dir == SortDir::Desc {
@@ -195,8 +186,32 @@ impl Store {
             }
         }
         let select = paged(select, nodegroup::Column::Id, sort, page, None);
-        crate::nodegroup::read_summaries(select, self.read()).await
+        read_summaries(select, self.read()).await
     }
+}
+
+/// Clusters, each with its template's labels and key, once for each of its node groups.
+fn shown(head: UpstreamHead) -> Select<cluster::Entity> {
+    let mut select = select_at::<cluster::Entity>(head)
+        .columns([cluster_template::Column::Labels, cluster_template::Column::Id])
+        .columns(STATE);
+    let (of_template, own) = (cluster::Column::ClusterTemplateId.into_expr(), cluster::Column::Uuid.into_expr());
+    QueryTrait::query(&mut select)
+        .left_join(
+            cluster_template::Entity,
+            of_template.equals((cluster_template::Entity, cluster_template::Column::Uuid)),
+        )
+        .left_join(nodegroup::Entity, own.equals((nodegroup::Entity, nodegroup::Column::ClusterId)));
+    select
+}
+
+/// What lists show of node groups, to be filtered by what their clusters are.
+fn summaries_of_clusters() -> Select<nodegroup::Entity> {
+    let mut select = summaries();
+    let of_cluster = nodegroup::Column::ClusterId.into_expr();
+    QueryTrait::query(&mut select)
+        .inner_join(cluster::Entity, of_cluster.equals((cluster::Entity, cluster::Column::Uuid)));
+    select
 }
 
 /// `None` where a cluster has no group.

@@ -13,7 +13,7 @@ use crate::entity::{cluster, cluster_template};
 use crate::{Result, Store, StoreError};
 
 /// A revision of the upstream schema that this release works with, oldest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UpstreamHead {
     /// `c04e925e65c2`, the newest of Train: node groups have stacks and statuses of their own.
     Nodegroups,
@@ -195,7 +195,7 @@ impl UpstreamHead {
 impl Store {
     /// Every column of an entity; those that this database has not, as what stands for them.
     pub(crate) fn select<E: EntityTrait>(&self) -> Select<E> {
-        select_at::<E>(self.head())
+        self.begun("every column", select_at::<E>)
     }
 
     /// Whether clusters say themselves if their masters have a load balancer. Before, the template's word held.
