@@ -59,9 +59,9 @@ impl Visibility {
 }
 
 /// A template beside the answer to whether it is seen.
-struct Asked(ClusterTemplate, bool);
+struct Asked<L>(ClusterTemplate<L>, bool);
 
-impl FromCells for Option<Asked> {
+impl<L: FromColumn> FromCells for Option<Asked<L>> {
     fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
         let Some(template) = Option::from_cells(cells)? else { return Ok(None) };
         Ok(Some(Asked(template, cells.flag()?)))
@@ -99,6 +99,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
     pub async fn get_template(&self, visibility: &Visibility, ident: &Ident) -> Result<ClusterTemplate> {
+        self.find_template(visibility, ident).await
+    }
+
+    /// As [`Self::get_template`], to be passed on as it is.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn get_shown_template(
+        &self,
+        visibility: &Visibility,
+        ident: &Ident,
+    ) -> Result<ClusterTemplate<LabelsText>> {
+        self.find_template(visibility, ident).await
+    }
+
+    async fn find_template<L: FromColumn>(&self, visibility: &Visibility, ident: &Ident) -> Result<ClusterTemplate<L>> {
         let select = match ident {
             Ident::Uuid(uuid) => {
                 let found = self.template_by_uuid(visibility, *uuid).await?;
@@ -108,7 +124,7 @@ impl Store {
             Ident::Id(id) => visibility.select(self).filter(cluster_template::Column::Id.eq(*id)),
         };
         let select = select.order_by_asc(cluster_template::Column::Id).limit(2);
-        let mut rows = select.into_model::<Read<Option<ClusterTemplate>>>().all(self.read()).await?;
+        let mut rows = select.into_model::<Read<Option<ClusterTemplate<_>>>>().all(self.read()).await?;
         if rows.len() > 1 {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
         }
@@ -117,11 +133,15 @@ impl Store {
 
     /// A template that is seen. Who sees it is asked as a column: as a condition it makes MariaDB plan what is one row by
     /// its key, and costs a fifth of the query.
-    async fn template_by_uuid(&self, visibility: &Visibility, uuid: Uuid) -> Result<Option<ClusterTemplate>> {
+    async fn template_by_uuid<L: FromColumn>(
+        &self,
+        visibility: &Visibility,
+        uuid: Uuid,
+    ) -> Result<Option<ClusterTemplate<L>>> {
         let select = self.select::<cluster_template::Entity>();
         let select = select.filter(cluster_template::Column::Uuid.eq(uuid.to_string()));
         let seen = visibility.condition().map_or_else(|| Expr::val(true), Expr::from);
-        let found = select.column_as(seen, "seen").into_model::<Read<Option<Asked>>>().one(self.read()).await?;
+        let found = select.column_as(seen, "seen").into_model::<Read<Option<Asked<L>>>>().one(self.read()).await?;
         Ok(found.and_then(|Read(row)| row).and_then(|Asked(template, is_seen)| is_seen.then_some(template)))
     }
 
@@ -300,7 +320,7 @@ fn difference(before: &ClusterTemplate, after: &ClusterTemplate) -> Difference {
 }
 
 /// Labels as they are read from their column.
-trait FromColumn {
+trait FromColumn: Send + Sync {
     fn from_column(text: Option<&str>) -> Self;
 }
 

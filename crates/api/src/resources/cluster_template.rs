@@ -23,6 +23,7 @@ use crate::query::Query;
 use crate::rules;
 use crate::view::answer;
 use crate::view::cluster_template::{TemplateList, TemplateView};
+use crate::view::labels::Shown;
 use crate::warning::Warnings;
 
 /// Lists cluster templates: the project's own and public ones, to administrators all.
@@ -61,6 +62,7 @@ pub(crate) async fn page_of(
     answer(StatusCode::OK, &TemplateList { clustertemplates: views.collect(), next })
 }
 
+/// To look at it or change it, not just to show it.
 async fn find(api: &ApiState, visibility: &Visibility, ident: &str) -> Result<ClusterTemplate> {
     nameable("ClusterTemplate", ident)?;
     Ok(api.store.get_template(visibility, &Ident::parse(ident)).await?)
@@ -83,14 +85,23 @@ pub(crate) async fn show(
 /// A template by either name.
 pub(crate) async fn show_one(api: &ApiState, context: &Context, ident: &str, words: &Vocabulary) -> Result<Response> {
     let visibility = words.templates(context, "get_one")?;
-    let template = find(api, &visibility, ident).await?;
+    nameable("ClusterTemplate", ident)?;
+    let template = api.store.get_shown_template(&visibility, &Ident::parse(ident)).await?;
     if !template.public {
         context.may_with(&words.rule("get"), &template.project_id, &template.user_id)?;
     }
     shown(&template, context, StatusCode::OK, words)
 }
 
-fn shown(template: &ClusterTemplate, context: &Context, status: StatusCode, words: &Vocabulary) -> Result<Response> {
+fn shown<L>(
+    template: &ClusterTemplate<L>,
+    context: &Context,
+    status: StatusCode,
+    words: &Vocabulary,
+) -> Result<Response>
+where
+    for<'a> Shown<'a>: From<&'a L>,
+{
     let view = TemplateView::new(template, &context.base);
     if words.is_older() {
         return answer(status, &words.shown(&view, &context.base)?);
