@@ -5,6 +5,7 @@ mod cloud;
 mod report;
 mod side;
 
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use self::case::{CASES, Case, Of, Side};
 use self::cloud::{Account, Cloud};
 use self::report::{Report, Row};
-use self::side::{Bare, Memory, Running, Start};
+use self::side::{Bare, Memory, Original, Running, Start};
 use super::figures::Figures;
 use super::machine;
 use crate::workspace::Workspace;
@@ -104,6 +105,16 @@ struct Bench<'a> {
     cloud: Cloud,
 }
 
+/// Whose answers were not what they had to be.
+#[derive(Debug, PartialEq, Eq)]
+struct Failed(Side);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} has failed", self.0)
+    }
+}
+
 /// What the load program has seen.
 struct Load {
     rate: f64,
@@ -122,15 +133,15 @@ impl Bench<'_> {
         let original = self.cloud.original()?;
         let account = self.cloud.log_in()?;
         self.seed(false, &account, CLUSTERS)?;
-        let mut ours_runs = Running::start(Side::Ours, &ours, &self.helper, self.log("ours"))?;
+        let ours_runs = Running::start(Side::Ours, &ours, &self.helper, self.log("ours"))?;
         let bare = Bare {
             helper: self.helper.clone(),
             database: self.cloud.database(false).to_owned(),
             project: account.project.clone(),
         };
-        let mut original_runs = Running::start(Side::Original, &original, &self.helper, self.log("original"))?;
-        let mut bare_runs = Running::start(Side::Bare, &bare, &self.helper, self.log("bare"))?;
-        let servers = [&original_runs, &ours_runs, &bare_runs];
+        let original_runs = self.start_original(&original)?;
+        let bare_runs = Running::start(Side::Bare, &bare, &self.helper, self.log("bare"))?;
+        let mut servers = [original_runs, ours_runs, bare_runs];
         let cases: Vec<&Case> = CASES
             .iter()
             .filter(|case| {
@@ -140,14 +151,17 @@ impl Bench<'_> {
         let mut rows = Vec::new();
         let mut tails = Vec::new();
         for case in cases {
-            let row = self.case(&account, case, servers)?;
+            let row = self.unless_it_fails(&original, &mut servers, |servers| self.case(&account, case, servers))?;
             for part in EQUAL_LOADS.iter().filter(|_| case.tail) {
-                tails.push(self.tail(&account, case, servers, *part, row.original.median() * part)?);
+                let rate = row.original.median() * part;
+                let tail = |servers: &_| self.tail(&account, case, servers, *part, rate);
+                tails.push(self.unless_it_fails(&original, &mut servers, tail)?);
             }
             rows.push(row);
         }
         rows.append(&mut tails);
         say::step("Memory, after all this");
+        let [mut original_runs, mut ours_runs, mut bare_runs] = servers;
         for kind in Memory::BOTH {
             let (theirs, mine) = (original_runs.memory(kind)?, ours_runs.memory(kind)?);
             rows.push(compared(kind.title(), "MiB", &[theirs], &[mine], MEMORY_GOAL));
@@ -160,6 +174,30 @@ impl Bench<'_> {
         Ok((rows, page))
     }
 
+    fn start_original(&self, how: &Original) -> Result<Running> {
+        Running::start(Side::Original, how, &self.helper, self.log("original"))
+    }
+
+    /// Measures something, once more with a new original when that one fails: after some ten thousand requests it may
+    /// have no database connection left and answer with 500. What it failed at is in no figure then.
+    fn unless_it_fails(
+        &self,
+        original: &Original,
+        servers: &mut [Running; 3],
+        measure: impl Fn(&[Running; 3]) -> Result<Row>,
+    ) -> Result<Row> {
+        match measure(servers) {
+            Err(error) if error.downcast_ref::<Failed>() == Some(&Failed(Side::Original)) => {
+                say::note(&format!("{error:#}"));
+                say::note("It is started anew, and all are asked again.");
+                servers[0].stop()?;
+                servers[0] = self.start_original(original)?;
+                measure(servers)
+            }
+            measured => measured,
+        }
+    }
+
     fn seed(&self, large: bool, account: &Account, clusters: u32) -> Result<()> {
         let mut command = Command::new(&self.helper);
         command.args(["seed", "--database", self.cloud.database(large), "--project", &account.project]);
@@ -170,7 +208,7 @@ impl Bench<'_> {
     }
 
     /// Rates, one server after the other, in changing order.
-    fn case(&self, account: &Account, case: &Case, servers: [&Running; 3]) -> Result<Row> {
+    fn case(&self, account: &Account, case: &Case, servers: &[Running; 3]) -> Result<Row> {
         say::step(case.name);
         let mut rates: [Vec<f64>; 3] = Default::default();
         for round in 0..self.options.rounds {
@@ -208,10 +246,10 @@ impl Bench<'_> {
     }
 
     /// The slowest answers, with all asked as often: so many times a second, which is that part of what the original does.
-    fn tail(&self, account: &Account, case: &Case, servers: [&Running; 3], part: f64, rate: f64) -> Result<Row> {
+    fn tail(&self, account: &Account, case: &Case, servers: &[Running; 3], part: f64, rate: f64) -> Result<Row> {
         let mut tails: [Vec<f64>; 3] = Default::default();
         for _ in 0..self.options.rounds {
-            for (server, tails) in servers.into_iter().zip(&mut tails) {
+            for (server, tails) in servers.iter().zip(&mut tails) {
                 tails.push(self.load(account, case, server, Some(rate))?.tail);
             }
         }
@@ -257,7 +295,7 @@ impl Bench<'_> {
         if let Some(rate) = rate {
             command.args(["--rate", &rate.to_string()]);
         }
-        let text = exec::output(&mut command).with_context(|| format!("{:?}, {}", server.side, case.name))?;
+        let text = exec::output(&mut command).context(Failed(server.side))?;
         if case.status == 201 {
             exec::output(Command::new(&self.helper).args(["tidy", "--database", self.cloud.database(false)]))?;
         }
