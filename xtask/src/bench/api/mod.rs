@@ -115,6 +115,10 @@ impl fmt::Display for Failed {
     }
 }
 
+fn fails(error: &anyhow::Error, side: Side) -> bool {
+    error.downcast_ref() == Some(&Failed(side))
+}
+
 /// What the load program has seen.
 struct Load {
     rate: f64,
@@ -155,7 +159,15 @@ impl Bench<'_> {
             for part in EQUAL_LOADS.iter().filter(|_| case.tail) {
                 let rate = row.original.median() * part;
                 let tail = |servers: &_| self.tail(&account, case, servers, *part, rate);
-                tails.push(self.unless_it_fails(&original, &mut servers, tail)?);
+                match self.unless_it_fails(&original, &mut servers, tail) {
+                    Ok(row) => tails.push(row),
+                    Err(error) if fails(&error, Side::Original) => {
+                        say::note("It has failed again: there is nothing to compare, and no line in the table.");
+                        servers[0].stop()?;
+                        servers[0] = self.start_original(&original)?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             rows.push(row);
         }
@@ -187,7 +199,7 @@ impl Bench<'_> {
         measure: impl Fn(&[Running; 3]) -> Result<Row>,
     ) -> Result<Row> {
         match measure(servers) {
-            Err(error) if error.downcast_ref::<Failed>() == Some(&Failed(Side::Original)) => {
+            Err(error) if fails(&error, Side::Original) => {
                 say::note(&format!("{error:#}"));
                 say::note("It is started anew, and all are asked again.");
                 servers[0].stop()?;
