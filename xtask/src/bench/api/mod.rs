@@ -190,8 +190,8 @@ impl Bench<'_> {
         Running::start(Side::Original, how, &self.helper, self.log("original"))
     }
 
-    /// Measures something, once more with a new original when that one fails: after some ten thousand requests it may
-    /// have no database connection left and answer with 500. What it failed at is in no figure then.
+    /// Measures something, once more with a new original when that one fails: asked for 100 templates at a fixed rate it
+    /// may find no database connection left in its pool and answer with 500. What it failed at is in no figure then.
     fn unless_it_fails(
         &self,
         original: &Original,
