@@ -65,7 +65,27 @@ impl Shared {
         self.become_member(snapshot, &row, spec, progress).await?;
         // Used once: whoever reads it off the node's configuration later can do nothing with it.
         engine.rotate_join_token(role).await?;
-        self.await_listed(&engine, node, progress).await
+        self.await_listed(&engine, node, progress).await?;
+        self.strike_off_namesakes(snapshot, node, progress).await
+    }
+
+    /// Strikes off what earlier attempts of a node to join have left behind: an engine that was too slow joins anew, and
+    /// each time it is a new member.
+    async fn strike_off_namesakes(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        progress: &dyn Progress,
+    ) -> Result<(), LocalError> {
+        let row = self.store.get_node(node.uuid).await?;
+        let Some(own) = row.observed.and_then(|seen| seen.swarm_node_id) else { return Ok(()) };
+        let name = names::hostname(node);
+        let members = self.managers(snapshot, progress).await?.nodes().await?;
+        for other in members.iter().filter(|member| member.hostname == name && member.id != own) {
+            self.demote(snapshot, node, &other.id, progress).await?;
+            strike_off(&self.managers(snapshot, progress).await?, &other.id).await?;
+        }
+        Ok(())
     }
 
     /// A client of managers that agree on a leader: after one has ended unasked, that takes them some seconds.
