@@ -4,7 +4,7 @@
 //! what the conductor needs beyond them is in tables of our own (`conductor_*`). Everything that has to hold
 //! together is one transaction here, so no other crate knows about locks, retries or SQL.
 //!
-//! - `connect.rs`: URLs and pools; `reader.rs`: connections of reads; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
+//! - `connect.rs`: URLs and pools; `reader.rs`: connections of reads; `begun.rs`: queries that are kept; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
 //! - `entity/`: one file per table; the other modules: what can be done with it, named as in `magnum-domain`
 
 pub mod certificate;
