@@ -1,8 +1,8 @@
-//! What the lab's cloud holds, as a catalogue to look names up in.
+//! What the lab's cloud holds, as a cloud to look names up in.
 
 use async_trait::async_trait;
 use magnum_domain::Caller;
-use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image, Thing};
+use magnum_domain::cloud::{CloudLookup, Flavor, Image, LookupError, Thing};
 use serde::Deserialize;
 
 use crate::people::People;
@@ -96,17 +96,17 @@ impl Cloud {
 }
 
 /// Exactly one, or why not.
-fn one<T>(mut found: impl Iterator<Item = T>, thing: Thing, name: &str) -> Result<T, CatalogueError> {
+fn one<T>(mut found: impl Iterator<Item = T>, thing: Thing, name: &str) -> Result<T, LookupError> {
     match (found.next(), found.next()) {
         (Some(row), None) => Ok(row),
-        (None, _) => Err(CatalogueError::NotFound { thing, name: name.to_owned() }),
-        (Some(_), Some(_)) => Err(CatalogueError::Ambiguous { thing, name: name.to_owned() }),
+        (None, _) => Err(LookupError::NotFound { thing, name: name.to_owned() }),
+        (Some(_), Some(_)) => Err(LookupError::Ambiguous { thing, name: name.to_owned() }),
     }
 }
 
 #[async_trait]
-impl Catalogue for Cloud {
-    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, CatalogueError> {
+impl CloudLookup for Cloud {
+    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, LookupError> {
         let seen = |row: &&ImageRow| row.visibility == "public" || self.sees(caller, &row.project);
         let by_id = self.table.images.iter().filter(seen).find(|row| row.id == name);
         let row = match by_id {
@@ -121,7 +121,7 @@ impl Catalogue for Cloud {
         })
     }
 
-    async fn flavor(&self, _: &Caller, name: &str) -> Result<Flavor, CatalogueError> {
+    async fn flavor(&self, _: &Caller, name: &str) -> Result<Flavor, LookupError> {
         let row = one(
             self.table.flavors.iter().filter(|row| row.id == name || row.name == name).take(1),
             Thing::Flavor,
@@ -130,15 +130,15 @@ impl Catalogue for Cloud {
         Ok(Flavor { id: row.id.clone(), name: row.name.clone(), disk: row.disk })
     }
 
-    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         one(self.networks(caller, name).filter(|row| row.external), Thing::ExternalNetwork, name).map(drop)
     }
 
-    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         one(self.networks(caller, name), Thing::FixedNetwork, name).map(drop)
     }
 
-    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         let rows = self.table.subnets.iter().zip(&self.people.subnets);
         let named = rows.filter(|(row, id)| row.name == name || *id == name);
         let seen = named.filter(|(row, _)| {
@@ -148,12 +148,12 @@ impl Catalogue for Cloud {
         one(seen, Thing::FixedSubnet, name).map(drop)
     }
 
-    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         let own = self.table.keypairs.iter().filter(|row| row.name == name && row.user == caller.user_name);
         one(own, Thing::Keypair, name).map(drop)
     }
 
-    async fn project(&self, _: &Caller, id: &str) -> Result<(), CatalogueError> {
+    async fn project(&self, _: &Caller, id: &str) -> Result<(), LookupError> {
         one(self.people.projects.values().filter(|known| *known == id), Thing::Project, id).map(drop)
     }
 }

@@ -18,16 +18,16 @@ pub struct Meant {
     /// Where in the answer: patterns with `*`; none: anywhere.
     #[serde(default)]
     pub at: Vec<String>,
-    /// Which releases of the original; none: all.
+    /// Which releases of upstream; none: all.
     #[serde(default)]
     pub releases: Vec<String>,
-    /// What the original answers.
+    /// What upstream answers.
     #[serde(default)]
-    pub original: Shape,
+    pub upstream: Shape,
     /// What ours answers.
     #[serde(default)]
     pub ours: Shape,
-    /// Databases on which there is no such difference: `mysql`, whose comparisons are the recorded original's.
+    /// Databases on which there is no such difference: `mysql`, whose comparisons are the recorded upstream's.
     #[serde(default)]
     pub not_on: Vec<String>,
     /// Why.
@@ -85,14 +85,14 @@ impl Table {
         release: &str,
         case: &str,
         difference: &Difference,
-        original: &Answer,
+        upstream: &Answer,
         ours: &Answer,
     ) -> Option<usize> {
         self.rows.iter().position(|row| {
             (row.releases.is_empty() || row.releases.iter().any(|known| known == release))
                 && (row.at.is_empty() || row.at.iter().any(|pattern| fits(pattern, &difference.at)))
                 && row.cases.iter().any(|pattern| fits(pattern, case))
-                && row.original.fits(original)
+                && row.upstream.fits(upstream)
                 && row.ours.fits(ours)
         })
     }

@@ -132,7 +132,7 @@ fn asked(ask: &str, chosen: &Chosen<'_>, seed: &Seed) -> Result<(String, String)
     Ok((method.to_owned(), path.to_owned()))
 }
 
-/// As every client asks; the original words its errors otherwise for those that ask for anything.
+/// As every client asks; upstream words its errors otherwise for those that ask for anything.
 fn accept() -> (String, String) {
     ("accept".to_owned(), "application/json".to_owned())
 }

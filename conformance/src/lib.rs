@@ -1,12 +1,12 @@
-//! Whether we answer as the original does: thousands of requests, the original's recorded answers, and a table of the
+//! Whether we answer as upstream does: thousands of requests, upstream's recorded answers, and a table of the
 //! differences that are meant, each with its reason.
 //!
 //! - `people.rs`, `cloud.rs`, `seed.rs`: who asks, what the cloud holds, what the database holds
 //! - `case.rs`, `expand.rs`: the requests, from `data/cases/*.yaml`
 //! - `subject.rs`: who is asked: `ours.rs` in this process, `remote.rs` over HTTP
 //! - `surroundings.rs`: whom ours asks in its turn; `translation.rs`: where identifiers are not ours to choose
-//! - `release.rs`: the releases of the original, and what each is asked
-//! - `run.rs`: asks; `normalize.rs`, `certificate.rs`: makes answers comparable; `record.rs`: keeps the original's
+//! - `release.rs`: the releases of upstream, and what each is asked
+//! - `run.rs`: asks; `normalize.rs`, `certificate.rs`: makes answers comparable; `record.rs`: keeps upstream's
 //! - `compare.rs`, `difference.rs`: finds what differs, and whether it is meant; `report.rs`: says so
 
 pub mod case;

@@ -13,7 +13,7 @@ use magnum_conformance::difference::Table;
 use magnum_conformance::ours::Ours;
 use magnum_conformance::people::People;
 use magnum_conformance::record::Record;
-use magnum_conformance::release::{Original, Release};
+use magnum_conformance::release::{Release, Upstream};
 use magnum_conformance::remote::Remote;
 use magnum_conformance::report::Report;
 use magnum_conformance::run::run;
@@ -23,7 +23,7 @@ use magnum_conformance::surroundings::Surroundings;
 use magnum_conformance::translation::Translation;
 use magnum_store::Backend;
 
-/// Whether we answer as the original does.
+/// Whether we answer as upstream does.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -32,9 +32,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Asks our API in this process and compares with the recorded answers of the original.
+    /// Asks our API in this process and compares with the recorded answers of upstream.
     Replay(Replay),
-    /// Asks the original and our API, both in one cloud, and compares.
+    /// Asks upstream and our API, both in one cloud, and compares.
     Live(Live),
     /// Counts what there is to ask.
     Count,
@@ -53,9 +53,9 @@ struct Replay {
 struct Live {
     #[command(flatten)]
     shown: Shown,
-    /// Release of the original, where it listens, and its database; may be given several times.
+    /// Release of upstream, where it listens, and its database; may be given several times.
     #[arg(long, required = true, num_args = 3, value_names = ["RELEASE", "URL", "DATABASE"])]
-    original: Vec<String>,
+    upstream: Vec<String>,
     /// A database for ours.
     #[arg(long)]
     ours: String,
@@ -65,7 +65,7 @@ struct Live {
     /// What `people.py` has written: who is who there.
     #[arg(long)]
     translation: PathBuf,
-    /// Keeps the original's answers in place of the recorded ones.
+    /// Keeps upstream's answers in place of the recorded ones.
     #[arg(long)]
     record: bool,
 }
@@ -100,7 +100,7 @@ async fn main() -> Result<()> {
 }
 
 async fn replay(options: &Replay, corpus: &Corpus, seed: &Seed, people: &People) -> Result<()> {
-    let originals = Release::all()?.into_iter().map(Release::answers).collect::<Result<Vec<_>>>()?;
+    let upstreams = Release::all()?.into_iter().map(Release::answers).collect::<Result<Vec<_>>>()?;
     let database = match &options.server {
         Some(server) => Temporary::on(server).await?,
         None => Temporary::sqlite()?,
@@ -119,13 +119,13 @@ async fn replay(options: &Replay, corpus: &Corpus, seed: &Seed, people: &People)
         Some(_) => Backend::MySql,
         None => Backend::Sqlite,
     };
-    show(&options.shown, corpus, &originals, &outcome?, backend)
+    show(&options.shown, corpus, &upstreams, &outcome?, backend)
 }
 
 /// Prints what a comparison finds; fails when something has no reason.
-fn show(shown: &Shown, corpus: &Corpus, originals: &[Original], ours: &Record, backend: Backend) -> Result<()> {
+fn show(shown: &Shown, corpus: &Corpus, upstreams: &[Upstream], ours: &Record, backend: Backend) -> Result<()> {
     let table = Table::load()?;
-    let report = Report::new(corpus, originals, ours, &table);
+    let report = Report::new(corpus, upstreams, ours, &table);
     let whole = shown.only.is_empty().then_some(backend);
     let failure = report.failure(&table, whole);
     if shown.brief {
@@ -150,34 +150,34 @@ async fn live(options: &Live, whole: &Corpus, seed: &Seed) -> Result<()> {
     let began = Instant::now();
     // Each has a database of its own, and most of the time one of them waits for the cloud.
     let mut asked = Vec::new();
-    for original in options.original.chunks(3) {
-        let [number, url, database] = original else { bail!("a release, a URL and a database") };
+    for upstream in options.upstream.chunks(3) {
+        let [number, url, database] = upstream else { bail!("a release, a URL and a database") };
         let release = Release::all()?.into_iter().find(|release| release.number == *number);
         let release = release.with_context(|| format!("releases.yaml has no {number}"))?;
-        let database = Database::open(database, seed, &translation).await.context("the original's database")?;
+        let database = Database::open(database, seed, &translation).await.context("upstream's database")?;
         let cases = release.part(corpus);
         let subject = Remote::new(url, database)?;
-        let asking = ask(format!("the original {number}"), subject, cases, seed.clone(), translation.clone());
+        let asking = ask(format!("upstream {number}"), subject, cases, seed.clone(), translation.clone());
         asked.push((release, tokio::spawn(asking)));
     }
     let surroundings = Surroundings::lab(&options.lab, translation.clone())?;
     let ours = Ours::start(&options.ours, seed, &surroundings).await?;
     let ours = tokio::spawn(ask("ours".to_owned(), ours, corpus.cases.clone(), seed.clone(), translation));
-    let mut originals = Vec::new();
+    let mut upstreams = Vec::new();
     let mut outcomes = Vec::new();
     for (release, asking) in asked {
         let (answers, outcome) = asking.await?;
-        originals.push(Original { release, answers });
+        upstreams.push(Upstream { release, answers });
         outcomes.push(outcome);
     }
     let (ours, outcome) = ours.await?;
     outcomes.push(outcome);
     println!("asked in {:.0} s", began.elapsed().as_secs_f64());
-    for original in &originals {
-        keep(original, whole, options.record)?;
+    for upstream in &upstreams {
+        keep(upstream, whole, options.record)?;
     }
     outcomes.into_iter().collect::<Result<()>>()?;
-    show(&options.shown, corpus, &originals, &ours, Backend::MySql)
+    show(&options.shown, corpus, &upstreams, &ours, Backend::MySql)
 }
 
 /// Asks one subject everything, file by file, and says how far it is. What was answered before a failure is kept.
@@ -203,17 +203,17 @@ async fn ask(
 }
 
 /// Says which answers are not the recorded ones, and if wanted records them.
-fn keep(original: &Original, whole: &Corpus, record: bool) -> Result<()> {
-    let number = &original.release.number;
-    let mut kept = original.release.clone().answers()?.answers;
-    let changed = kept.changed_by(&original.answers);
-    println!("the original {number}: {} answers, {} are not as recorded", original.answers.len(), changed.len());
+fn keep(upstream: &Upstream, whole: &Corpus, record: bool) -> Result<()> {
+    let number = &upstream.release.number;
+    let mut kept = upstream.release.clone().answers()?.answers;
+    let changed = kept.changed_by(&upstream.answers);
+    println!("upstream {number}: {} answers, {} are not as recorded", upstream.answers.len(), changed.len());
     if !record {
         changed.iter().for_each(|name| println!("    {name}"));
         return Ok(());
     }
-    kept.merge(original.answers.clone());
-    let asked: BTreeSet<String> = Corpus { cases: original.release.part(whole) }.names().into_iter().collect();
+    kept.merge(upstream.answers.clone());
+    let asked: BTreeSet<String> = Corpus { cases: upstream.release.part(whole) }.names().into_iter().collect();
     kept.retain(|name| asked.contains(name));
-    kept.save(&original.release.folder())
+    kept.save(&upstream.release.folder())
 }

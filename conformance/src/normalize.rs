@@ -23,7 +23,7 @@ static TIME: LazyLock<Regex> =
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z]+-\d{1,2}-(template|cluster|federation|model|bay)$"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"0x[0-9a-f]{6,}"));
 static KEYSTONE: LazyLock<Regex> = LazyLock::new(|| pattern("uri=\"[^\"]+\""));
-/// The original's moments in messages of its database, numbers of its messages, and where the cloud's services listen.
+/// Upstream's moments in messages of its database, numbers of its messages, and where the cloud's services listen.
 static MOMENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"datetime\.datetime\([\d, ]+\)"));
 static MESSAGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bmessage ID [0-9a-f]{32}\b"));
 static SERVICE: LazyLock<Regex> = LazyLock::new(|| pattern(r"http://127\.0\.0\.1:\d+"));

@@ -21,10 +21,10 @@ use crate::seed::Seed;
 use crate::subject::{HOST, Raw, Subject};
 use crate::surroundings::Surroundings;
 
-/// Days that what is signed is valid, as in the original's configuration.
+/// Days that what is signed is valid, as in upstream's configuration.
 const VALIDITY_DAYS: u32 = 1825;
 
-/// A driver that makes nothing: as `lab_driver.py` for the original.
+/// A driver that makes nothing: as `lab_driver.py` for upstream.
 struct Nothing {
     name: &'static str,
     os: &'static str,
@@ -70,7 +70,7 @@ impl Driver for Nothing {
         Health { status: HealthStatus::Unknown, reason: Labels::new() }
     }
 
-    async fn adopt(&self, _: &Snapshot) -> Result<(), DriverError> {
+    async fn resume(&self, _: &Snapshot) -> Result<(), DriverError> {
         Ok(())
     }
 }
@@ -82,7 +82,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// Our API on a database that is empty or has the original's tables, with the seed in it.
+    /// Our API on a database that is empty or has upstream's tables, with the seed in it.
     ///
     /// # Errors
     /// When the database can't be used.
@@ -101,7 +101,7 @@ impl Ours {
             authenticator: Arc::clone(&surroundings.authenticator),
             vault,
             planner: Arc::new(DriverPlanner::new(Drivers::new(drivers))),
-            catalogue: Arc::clone(&surroundings.catalogue),
+            cloud: Arc::clone(&surroundings.cloud),
             metrics,
             registry: Arc::new(registry),
             options: ApiOptions::default(),

@@ -1,4 +1,4 @@
-//! The original's answers, as they are kept: one line for each request, headers and long bodies said once.
+//! Upstream's answers, as they are kept: one line for each request, headers and long bodies said once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The releases of the original, from `releases.yaml`, and what each has answered.
+//! The releases of upstream, from `releases.yaml`, and what each has answered.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::case::{Case, Corpus};
 use crate::difference::fits;
 use crate::record::Record;
 
-/// A release of the original.
+/// A release of upstream.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
@@ -53,15 +53,15 @@ impl Release {
     ///
     /// # Errors
     /// When they can't be read.
-    pub fn answers(self) -> Result<Original> {
+    pub fn answers(self) -> Result<Upstream> {
         let answers = Record::load(&self.folder())?;
-        Ok(Original { release: self, answers })
+        Ok(Upstream { release: self, answers })
     }
 }
 
 /// A release, and what it answered.
 #[derive(Debug, Clone)]
-pub struct Original {
+pub struct Upstream {
     /// Which one.
     pub release: Release,
     /// Its answers.

@@ -9,7 +9,7 @@ use crate::case::{Case, Corpus, Request};
 use crate::compare::{Difference, compare};
 use crate::difference::{Table, shown};
 use crate::record::Record;
-use crate::release::Original;
+use crate::release::Upstream;
 use crate::run::request_name;
 
 /// Counts of one file of cases.
@@ -45,19 +45,19 @@ pub struct Report {
     pub unexplained: Vec<Unexplained>,
     /// How many requests each row of the table stands for.
     pub used: Vec<usize>,
-    /// Requests of which no answer of the original is kept.
+    /// Requests of which no answer of upstream is kept.
     pub unrecorded: Vec<String>,
 }
 
 impl Report {
     /// Compares all answers with those of each release that was asked.
     #[must_use]
-    pub fn new(corpus: &Corpus, originals: &[Original], ours: &Record, table: &Table) -> Self {
+    pub fn new(corpus: &Corpus, upstreams: &[Upstream], ours: &Record, table: &Table) -> Self {
         let mut report = Self { used: vec![0; table.rows.len()], ..Self::default() };
-        for original in originals {
-            for case in corpus.cases.iter().filter(|case| original.release.is_asked(case)) {
+        for upstream in upstreams {
+            for case in corpus.cases.iter().filter(|case| upstream.release.is_asked(case)) {
                 for (at, request) in case.requests.iter().enumerate() {
-                    report.compare(case, at, request, original, ours, table);
+                    report.compare(case, at, request, upstream, ours, table);
                 }
             }
         }
@@ -69,14 +69,14 @@ impl Report {
         case: &Case,
         at: usize,
         request: &Request,
-        original: &Original,
+        upstream: &Upstream,
         ours: &Record,
         table: &Table,
     ) {
         let name = request_name(case, at);
-        let release = original.release.number.as_str();
+        let release = upstream.release.number.as_str();
         let Some(our) = ours.get(&name) else { return };
-        let Some(theirs) = original.answers.get(&name) else {
+        let Some(theirs) = upstream.answers.get(&name) else {
             self.unrecorded.push(format!("{release} {name}"));
             return;
         };
@@ -131,15 +131,15 @@ impl Report {
             for difference in &found.differences {
                 let _ = writeln!(
                     text,
-                    "    {}: original {}, ours {}",
+                    "    {}: upstream {}, ours {}",
                     difference.at,
-                    shown(difference.original.as_ref()),
+                    shown(difference.upstream.as_ref()),
                     shown(difference.ours.as_ref())
                 );
             }
         }
         for name in &self.unrecorded {
-            let _ = writeln!(text, "no answer of the original is kept for {name}");
+            let _ = writeln!(text, "no answer of upstream is kept for {name}");
         }
         if let Some(backend) = whole {
             let unused = table.rows.iter().zip(&self.used).filter(|(_, used)| **used == 0);
@@ -155,7 +155,7 @@ impl Report {
     pub fn table(&self) -> comfy_table::Table {
         let mut rows = comfy_table::Table::new();
         rows.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-        rows.set_header(["original", "cases", "requests", "identical", "different, meant", "unexplained"]);
+        rows.set_header(["upstream", "cases", "requests", "identical", "different, meant", "unexplained"]);
         let line = |release: &str, name: &str, counts: &Counts| {
             [
                 release.to_owned(),

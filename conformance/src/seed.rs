@@ -211,7 +211,7 @@ fn text_literal(text: &str, backend: Backend) -> String {
     }
 }
 
-/// JSON as Python writes it, which the original compares as text.
+/// JSON as Python writes it, which upstream compares as text.
 fn python_json(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(python_json).collect::<Vec<_>>().join(", ")),

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use magnum_config::Settings;
 use magnum_domain::Caller;
-use magnum_domain::catalogue::Catalogue;
+use magnum_domain::cloud::CloudLookup;
 use magnum_identity::{AuthError, Authenticator, IncomingRequest, Keystone, KeystoneOptions};
-use magnum_openstack::{CloudCatalogue, Login, ServiceOptions, Session, SessionOptions, Transport, TransportOptions};
+use magnum_openstack::{Login, OpenStackCloud, ServiceOptions, Session, SessionOptions, Transport, TransportOptions};
 use serde::Deserialize;
 
 use crate::cloud::Cloud;
@@ -24,7 +24,7 @@ pub struct Surroundings {
     /// About tokens.
     pub authenticator: Arc<dyn Authenticator>,
     /// About images, flavors, keypairs, networks, projects.
-    pub catalogue: Arc<dyn Catalogue>,
+    pub cloud: Arc<dyn CloudLookup>,
     /// What the words of the data are called there.
     pub translation: Translation,
 }
@@ -44,7 +44,7 @@ impl Surroundings {
     pub fn tables(people: &People) -> Result<Self> {
         Ok(Self {
             authenticator: Arc::new(Names(people.clone())),
-            catalogue: Arc::new(Cloud::load(people.clone())?),
+            cloud: Arc::new(Cloud::load(people.clone())?),
             translation: Translation::default(),
         })
     }
@@ -67,7 +67,7 @@ impl Surroundings {
         let service = || (transport.clone(), ServiceOptions::default());
         let options = KeystoneOptions { service_type: Some(SERVICE_TYPE.to_owned()), ..KeystoneOptions::default() };
         Ok(Self {
-            catalogue: Arc::new(CloudCatalogue::new(Arc::clone(&session), service(), service(), service())),
+            cloud: Arc::new(OpenStackCloud::new(Arc::clone(&session), service(), service(), service())),
             authenticator: Arc::new(Keystone::new(session, options)),
             translation,
         })

@@ -1,4 +1,4 @@
-//! We answer as the original did when it was asked, but for the differences that are meant.
+//! We answer as upstream did when it was asked, but for the differences that are meant.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails loudly")]
 
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use magnum_conformance::database::Temporary;
 use magnum_conformance::difference::Table;
 use magnum_conformance::ours::Ours;
 use magnum_conformance::people::People;
-use magnum_conformance::release::{Original, Release};
+use magnum_conformance::release::{Release, Upstream};
 use magnum_conformance::report::Report;
 use magnum_conformance::run::run;
 use magnum_conformance::seed::Seed;
@@ -34,7 +34,7 @@ async fn replay(database: Temporary, backend: Backend) {
     let people = People::load().unwrap();
     let seed = Seed::load(&people).unwrap();
     let corpus = Corpus::load(&magnum_conformance::data().join("cases"), &seed).unwrap();
-    let originals: Vec<Original> = Release::all().unwrap().into_iter().map(|one| one.answers().unwrap()).collect();
+    let upstreams: Vec<Upstream> = Release::all().unwrap().into_iter().map(|one| one.answers().unwrap()).collect();
     let table = Table::load().unwrap();
     let outcome = async {
         let surroundings = Surroundings::tables(&people)?;
@@ -43,7 +43,7 @@ async fn replay(database: Temporary, backend: Backend) {
     }
     .await;
     database.drop_it().await.unwrap();
-    let report = Report::new(&corpus, &originals, &outcome.unwrap(), &table);
+    let report = Report::new(&corpus, &upstreams, &outcome.unwrap(), &table);
     eprintln!("{}", report.table());
     if let Some(failure) = report.failure(&table, Some(backend)) {
         panic!("{failure}");

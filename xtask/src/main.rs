@@ -11,7 +11,6 @@ mod http;
 mod lab;
 mod migrate;
 mod openstack;
-mod original;
 mod owner;
 mod python;
 mod say;
@@ -19,6 +18,7 @@ mod server;
 mod stamp;
 mod stop;
 mod test;
+mod upstream;
 mod workspace;
 
 use std::process::ExitCode;
@@ -43,9 +43,9 @@ enum Task {
     Demo(demo::Options),
     /// Measures start, memory, a cluster and a long list, beside the machine's noise.
     Bench(bench::Options),
-    /// Asks thousands of requests and compares our answers with the original's.
+    /// Asks thousands of requests and compares our answers with upstream's.
     Conformance(conformance::Options),
-    /// Follows docs/migrate.md: the original's database with clusters, ours on it, the original again.
+    /// Follows docs/migrate.md: upstream's database with clusters, ours on it, upstream again.
     Migrate(migrate::Options),
     /// Brings up a real OpenStack on this machine's loopback interface, shows it, takes it down.
     Lab(lab::Options),

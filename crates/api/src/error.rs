@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use magnum_domain::catalogue::{CatalogueError, Thing};
+use magnum_domain::cloud::{LookupError, Thing};
 use magnum_domain::driver::DriverError;
 use magnum_identity::AuthError;
 use magnum_policy::Denied;
@@ -71,7 +71,7 @@ pub enum ApiError {
     /// No such path, method or representation: the reason phrase says all there is to say.
     #[error("")]
     Routing(StatusCode),
-    /// No such path. The original looks paths up for GET alone: to whoever wants to change something there, the method
+    /// No such path. Upstream looks paths up for GET alone: to whoever wants to change something there, the method
     /// is what is wrong.
     #[error("")]
     NoPath {
@@ -108,7 +108,7 @@ pub enum ApiError {
     Driver(#[from] DriverError),
     /// The cloud that images, flavors and networks are looked up in.
     #[error("{0}")]
-    Catalogue(#[from] CatalogueError),
+    Lookup(#[from] LookupError),
     /// Something that has to be mended here (500). The cause is for the log.
     #[error("{0}")]
     Internal(String),
@@ -151,7 +151,7 @@ impl ApiError {
             Self::Authentication { .. } => StatusCode::UNAUTHORIZED,
             Self::Store(error) => store_status(error),
             Self::Driver(error) => driver_status(error),
-            Self::Catalogue(error) => catalogue_status(error),
+            Self::Lookup(error) => lookup_status(error),
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -265,13 +265,13 @@ fn driver_status(error: &DriverError) -> StatusCode {
 }
 
 /// Missing things are 400, since they are named in a body; key pairs and projects are 404 all the same.
-fn catalogue_status(error: &CatalogueError) -> StatusCode {
+fn lookup_status(error: &LookupError) -> StatusCode {
     match error {
-        CatalogueError::NotFound { thing: Thing::Keypair | Thing::Project, .. } => StatusCode::NOT_FOUND,
-        CatalogueError::NotFound { .. } | CatalogueError::NoDistribution(_) => StatusCode::BAD_REQUEST,
-        CatalogueError::Ambiguous { .. } => StatusCode::CONFLICT,
-        CatalogueError::Forbidden(_) | CatalogueError::Refused(_) => StatusCode::FORBIDDEN,
-        CatalogueError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        LookupError::NotFound { thing: Thing::Keypair | Thing::Project, .. } => StatusCode::NOT_FOUND,
+        LookupError::NotFound { .. } | LookupError::NoDistribution(_) => StatusCode::BAD_REQUEST,
+        LookupError::Ambiguous { .. } => StatusCode::CONFLICT,
+        LookupError::Forbidden(_) | LookupError::Refused(_) => StatusCode::FORBIDDEN,
+        LookupError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -283,7 +283,7 @@ fn version_message(error: VersionError) -> String {
             "Version {asked} was requested but the minor version is not supported by this service. \
              The supported version range is: [{SERVICE} {MINIMUM}, {SERVICE} {MAXIMUM}]."
         ),
-        // The missing blank is the original's.
+        // The missing blank is upstream's.
         VersionError::Unsupported(asked) => format!(
             "Mutually exclusive versions requested. Version {asked} requested but not supported by this service.\
              The supported version range is: [{SERVICE} {MINIMUM}, {SERVICE} {MAXIMUM}]."
@@ -419,7 +419,7 @@ impl ApiError {
     /// The detail up to its first full stop, wherever that is; for routing the reason phrase.
     fn title<'a>(&self, status: StatusCode, detail: &'a str) -> &'a str {
         match self {
-            // The original says nothing at all of a representation it does not have.
+            // Upstream says nothing at all of a representation it does not have.
             Self::Routing(StatusCode::NOT_ACCEPTABLE) => "",
             Self::Routing(_) | Self::NoPath { .. } | Self::Version(_) | Self::NotAtVersion { .. } => {
                 status.canonical_reason().unwrap_or_default()

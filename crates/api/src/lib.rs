@@ -5,7 +5,7 @@
 //! - `middleware/`: what every request goes through: CORS, request id, access log, metrics, limits, authentication, microversion, rates
 //! - `resources/`: one file per resource; reads `query.rs` and `body.rs`, asks the policy, calls the store once
 //! - `field/`: what a body may hold, as tables; `patch.rs`: JSON Patch in upstream's dialect
-//! - `rules/`: what must hold between fields, and what names must be found in the cloud (on one machine: `local_catalogue.rs`)
+//! - `rules/`: what must hold between fields, and what names must be found in the cloud (on one machine: `local_cloud.rs`)
 //! - `planner.rs`, `dry_run.rs`: what drivers are asked before anything is accepted
 //! - `view/`: rows as JSON; `page.rs`, `link.rs`: lists and links; `stream.rs`: server-sent events
 //! - `throttle.rs`: what one caller may ask for in a time
@@ -25,7 +25,7 @@ mod field;
 #[doc(hidden)]
 pub mod fuzzing;
 mod link;
-mod local_catalogue;
+mod local_cloud;
 mod metrics;
 mod microversion;
 mod middleware;
@@ -48,7 +48,7 @@ mod warning;
 use std::sync::Arc;
 
 use magnum_certs::Vault;
-use magnum_domain::catalogue::Catalogue;
+use magnum_domain::cloud::CloudLookup;
 use magnum_identity::Authenticator;
 use magnum_policy::Policy;
 use magnum_store::Store;
@@ -56,7 +56,7 @@ use prometheus_client::registry::Registry;
 
 pub use error::ApiError;
 pub use link::LinkOptions;
-pub use local_catalogue::{LocalCatalogue, Projects};
+pub use local_cloud::{LocalCloud, Projects};
 pub use metrics::Metrics;
 pub use microversion::{MAXIMUM, MINIMUM, Microversion};
 pub use openapi::document as openapi_document;
@@ -77,7 +77,7 @@ pub struct ApiState {
     /// The drivers, as far as they are asked before anything is accepted.
     pub planner: Arc<dyn Planner>,
     /// Where images, flavors and networks are looked up.
-    pub catalogue: Arc<dyn Catalogue>,
+    pub cloud: Arc<dyn CloudLookup>,
     /// What is counted here.
     pub metrics: Metrics,
     /// What `/metrics` shows: [`Self::metrics`] and whatever else was registered.

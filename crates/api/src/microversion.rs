@@ -92,7 +92,7 @@ impl Microversion {
         let (Some(service), Some(version), None) = (words.next(), words.next(), words.next()) else {
             return Err(VersionError::Service);
         };
-        // The original looks at the service only when a version is spelled out.
+        // Upstream looks at the service only when a version is spelled out.
         if version.eq_ignore_ascii_case("latest") {
             return Ok(MAXIMUM);
         }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_as_the_original_reads_them() {
+    fn headers_are_read_as_upstream_reads_them() {
         let table = [
             (None, Ok(minor(1))),
             (Some("container-infra 1.9"), Ok(minor(9))),

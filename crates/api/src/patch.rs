@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::field::read::{Quoted, Whole, preset, shorten, wrong};
-use crate::field::{BodySpec, Kind, one};
+use crate::field::{BodySpec, FieldType, one};
 use crate::python;
 
 /// Most changes in one patch.
@@ -146,11 +146,11 @@ impl Patch {
     fn typed(&self, root: &str, value: &Value, rules: &Rules) -> Result<Value> {
         let Some(field) = rules.fields.field(root) else { return Ok(value.clone()) };
         let literal = match (field.kind, value) {
-            (Kind::Dictionary, Value::String(text)) => Some(self.dictionary(text)?),
-            (Kind::Taints | Kind::Texts, Value::String(text)) => {
+            (FieldType::Dictionary, Value::String(text)) => Some(self.dictionary(text)?),
+            (FieldType::Taints | FieldType::Texts, Value::String(text)) => {
                 Some(python::literal(text).ok_or_else(|| self.malformed(text))?)
             }
-            (Kind::Text { .. } | Kind::FreeText | Kind::NameServers, Value::Number(_)) => {
+            (FieldType::Text { .. } | FieldType::FreeText | FieldType::NameServers, Value::Number(_)) => {
                 Some(Value::String(python::to_str(value)))
             }
             _ => None,
@@ -268,7 +268,7 @@ fn allowed(change: &Change, rules: &Rules) -> Result<()> {
         return Err(ApiError::invalid("'add' and 'replace' operations needs value"));
     }
     let structured = rules.fields.field(root).is_some_and(|field| {
-        matches!(field.kind, Kind::Dictionary | Kind::Taints | Kind::Texts) && change.inner().0.is_none()
+        matches!(field.kind, FieldType::Dictionary | FieldType::Taints | FieldType::Texts) && change.inner().0.is_none()
     });
     let acceptable = match &change.value {
         Value::String(_) | Value::Bool(_) => true,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_the_originals() {
+    fn refusals_are_upstreams() {
         let table = [
             (json!({"op": "add"}), "Value not a valid list"),
             (json!([{"op": "test", "path": "/name", "value": "x"}]), "Value should be one of: replace, add, remove"),

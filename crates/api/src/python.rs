@@ -1,6 +1,6 @@
 //! Values as Python would print them, and Python literals as clients send them.
 //!
-//! The original is written in Python and lets it show: error messages quote values the way `str` and `repr` print
+//! Upstream is written in Python and lets it show: error messages quote values the way `str` and `repr` print
 //! them, label values are stored that way, and JSON Patch carries dictionaries as literals in a string.
 
 use serde_json::{Map, Number, Value};

@@ -81,7 +81,7 @@ pub(crate) struct Throttle {
 }
 
 /// A turn at authentication; those of slow peers are few.
-pub(crate) struct Turn<'a>(#[expect(dead_code, reason = "held for its drop")] Option<SemaphorePermit<'a>>);
+pub(crate) struct Permit<'a>(#[expect(dead_code, reason = "held for its drop")] Option<SemaphorePermit<'a>>);
 
 impl Throttle {
     pub(crate) fn new(options: &RateOptions, metrics: Metrics) -> Self {
@@ -115,13 +115,13 @@ impl Throttle {
     ///
     /// # Errors
     /// 429 when the turn does not come.
-    pub(crate) async fn turn(&self, peer: Option<IpAddr>) -> Result<Turn<'_>> {
+    pub(crate) async fn permit(&self, peer: Option<IpAddr>) -> Result<Permit<'_>> {
         if !peer.is_some_and(|peer| self.is_slow(peer)) {
-            return Ok(Turn(None));
+            return Ok(Permit(None));
         }
         let turn = tokio::time::timeout(self.longest_wait, self.slow_lane.acquire()).await;
         let permit = turn.ok().and_then(Result::ok).ok_or_else(|| self.failed_too_often(self.longest_wait))?;
-        Ok(Turn(Some(permit)))
+        Ok(Permit(Some(permit)))
     }
 
     /// Counts a failed authentication.
@@ -257,12 +257,12 @@ mod tests {
         assert!(throttle.failed(slow).is_ok() && throttle.failed(slow).is_err());
         let mut turns = Vec::new();
         for _ in 0..SLOW_LANE {
-            turns.push(throttle.turn(slow).await.unwrap());
+            turns.push(throttle.permit(slow).await.unwrap());
         }
-        assert!(throttle.turn(slow).await.is_err());
-        assert!(throttle.turn(other).await.is_ok() && throttle.turn(None).await.is_ok());
+        assert!(throttle.permit(slow).await.is_err());
+        assert!(throttle.permit(other).await.is_ok() && throttle.permit(None).await.is_ok());
         turns.clear();
-        assert!(throttle.turn(slow).await.is_ok());
+        assert!(throttle.permit(slow).await.is_ok());
     }
 
     #[test]

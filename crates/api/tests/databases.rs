@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use common::Database;
-use magnum_api::LocalCatalogue;
+use magnum_api::LocalCloud;
 use magnum_certs::{SealKey, Vault};
 use magnum_store::{Backend, Store};
 use reqwest::{Client, StatusCode};
@@ -31,8 +31,8 @@ async fn server(store: Store) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let vault = Vault::new(store.clone(), SealKey::ephemeral().unwrap());
-    let catalogue = Arc::new(LocalCatalogue::built_in().unwrap());
-    let router = support::router(&store, &vault, catalogue, |_| {});
+    let cloud = Arc::new(LocalCloud::built_in().unwrap());
+    let router = support::router(&store, &vault, cloud, |_| {});
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     address
 }
@@ -114,7 +114,7 @@ on_every_database! {
         for (name, label, column) in [
             ("gr\u{fc}n \u{4e2d}\u{6587}", "\u{20ac}", None),
             ("\u{1f600}", "a", Some("name")),
-            // Dictionaries are kept as JSON with escapes, as the original keeps them.
+            // Dictionaries are kept as JSON with escapes, as upstream keeps them.
             ("b", "\u{1f680}", None),
         ] {
             let (status, answer) = alice.post(server, "/v1/clustertemplates", &template(name, label)).await;

@@ -1,5 +1,5 @@
-//! Where the key pairs of clusters are kept: in the upstream table `x509keypair`, keys encrypted with a pass phrase,
-//! the pass phrase sealed with a key that is not in the database, or plain where the original shall read it.
+//! Where the key pairs of clusters are kept: upstream table `x509keypair`, keys encrypted with a pass phrase,
+//! the pass phrase sealed with a key that is not in the database, or plain where upstream shall read it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -94,7 +94,7 @@ impl Vault {
         Self { validity_days, key_kind, ..self }
     }
 
-    /// Whether pass phrases of keys made from now on are kept plain, as the original keeps them: it can use these keys then,
+    /// Whether pass phrases of keys made from now on are kept plain, as upstream keeps them: it can use these keys then,
     /// and so can whoever has the database. Both kinds can be read always.
     #[must_use]
     pub fn with_plain_pass_phrases(self, has_plain_pass_phrases: bool) -> Self {

@@ -163,7 +163,7 @@ async fn the_database_alone_opens_no_key() {
 }
 
 #[tokio::test]
-async fn pass_phrases_are_plain_where_the_original_shall_read_them() {
+async fn pass_phrases_are_plain_where_upstream_shall_read_them() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     let sealing = Vault::new(store.clone(), SealKey::ephemeral().unwrap()).making(30, KeyKind::P256);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use magnum_coe::label::{Kind, catalogue};
+use magnum_coe::label::{LabelType, catalogue};
 use magnum_domain::Labels;
 
 /// Set to anything, it has the page written anew.
@@ -32,8 +32,8 @@ fn the_table_is_sound() {
         assert!(!label.drivers.is_empty() && label.drivers.iter().all(|name| groups.contains(name.as_str())));
         assert!(label.defaults.keys().all(|name| groups.contains(name.as_str())), "{}", label.name);
         match label.kind {
-            Kind::Enum => assert!(!label.values.is_empty(), "{}", label.name),
-            Kind::Words => {}
+            LabelType::Enum => assert!(!label.values.is_empty(), "{}", label.name),
+            LabelType::Words => {}
             _ => assert!(label.values.is_empty(), "{}", label.name),
         }
         assert!(label.instead.is_none() || label.until.is_some(), "{}", label.name);

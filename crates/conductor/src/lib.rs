@@ -92,7 +92,7 @@ impl Conductor {
     pub async fn run(self, shutdown: CancellationToken) {
         let tasks = TaskTracker::new();
         tasks.spawn(periodic::heartbeat(self.clone(), shutdown.clone()));
-        tasks.spawn(periodic::adopt_all(self.clone(), shutdown.clone()));
+        tasks.spawn(periodic::resume_all(self.clone(), shutdown.clone()));
         tasks.spawn(periodic::watch_health(self.clone(), shutdown.clone()));
         tasks.spawn(periodic::tidy(self.clone(), shutdown.clone()));
         let limit = self.options.drain_timeout;

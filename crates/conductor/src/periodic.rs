@@ -42,7 +42,7 @@ pub(crate) async fn heartbeat(conductor: Conductor, shutdown: CancellationToken)
 }
 
 /// Takes up every cluster that something was made for, as soon as the process starts.
-pub(crate) async fn adopt_all(conductor: Conductor, shutdown: CancellationToken) {
+pub(crate) async fn resume_all(conductor: Conductor, shutdown: CancellationToken) {
     let clusters = loop {
         match conductor.store.all_clusters_with_resources().await {
             Ok(clusters) => break clusters,
@@ -52,10 +52,10 @@ pub(crate) async fn adopt_all(conductor: Conductor, shutdown: CancellationToken)
             return;
         }
     };
-    stream::iter(clusters).for_each_concurrent(SIDE_BY_SIDE, |cluster| adopt(&conductor, cluster)).await;
+    stream::iter(clusters).for_each_concurrent(SIDE_BY_SIDE, |cluster| resume(&conductor, cluster)).await;
 }
 
-async fn adopt(conductor: &Conductor, cluster: Uuid) {
+async fn resume(conductor: &Conductor, cluster: Uuid) {
     let snapshot = match snapshot(&conductor.store, cluster, false).await {
         Ok(snapshot) => snapshot,
         Err(error) => return tracing::warn!(%cluster, %error, "a cluster could not be taken up"),
@@ -64,7 +64,7 @@ async fn adopt(conductor: &Conductor, cluster: Uuid) {
         return;
     }
     let adopted = match conductor.drivers.select(&snapshot.template) {
-        Ok(driver) => driver.adopt(&snapshot).await,
+        Ok(driver) => driver.resume(&snapshot).await,
         Err(error) => Err(error),
     };
     match adopted {
@@ -154,7 +154,7 @@ async fn repair(conductor: &Conductor, snapshot: &Snapshot) {
         return;
     }
     if let Ok(driver) = conductor.drivers.select(&snapshot.template)
-        && let Err(error) = driver.adopt(snapshot).await
+        && let Err(error) = driver.resume(snapshot).await
     {
         tracing::warn!(cluster = %snapshot.cluster.uuid, %error, "an unhealthy cluster could not be repaired");
     }

@@ -125,7 +125,7 @@ impl Driver for Scripted {
         self.health.lock().unwrap().clone().unwrap_or(healthy)
     }
 
-    async fn adopt(&self, _: &Snapshot) -> Result<(), DriverError> {
+    async fn resume(&self, _: &Snapshot) -> Result<(), DriverError> {
         self.adopted.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }

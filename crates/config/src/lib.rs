@@ -6,7 +6,7 @@
 //!
 //! - `ini.rs`: text to sections, keys and values
 //! - `sources.rs`: which files, folders, environment variables and command-line values there are
-//! - `table.rs`: the options; `kind.rs`: their types
+//! - `table.rs`: the options; `option_type.rs`: their types
 //! - `resolve.rs`: which of several values counts, `$name` substitution, and what is wrong
 //! - `report.rs`: findings in words
 //! - `value.rs`: values as Rust types; `sections.rs`: the groups as structs; `settings.rs`: all of it together
@@ -16,7 +16,7 @@
 
 mod error;
 mod ini;
-mod kind;
+mod option_type;
 mod report;
 mod resolve;
 mod sample;
@@ -29,7 +29,7 @@ mod value;
 
 pub use error::ConfigError;
 pub use ini::{Document, Entry, Section, SyntaxError, read_ini};
-pub use kind::{Kind, Parsed};
+pub use option_type::{OptionType, Parsed};
 pub use report::{Finding, FindingKind, Origin, Report, Severity};
 pub use sample::sample;
 pub use sections::{

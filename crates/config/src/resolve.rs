@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::kind::{Kind, Parsed};
+use crate::option_type::{OptionType, Parsed};
 use crate::report::{Finding, FindingKind, Origin, Severity};
 use crate::sources::{Assignment, Layer};
 use crate::substitute::substitute;
@@ -106,13 +106,13 @@ impl<'a> Resolver<'a> {
                 option.parse(&expanded.text)
             });
             match parsed {
-                Ok(Some(Parsed::List(more))) if option.kind == Kind::Multi => items.extend(more),
+                Ok(Some(Parsed::List(more))) if option.kind == OptionType::Multi => items.extend(more),
                 Ok(Some(value)) => return Resolved { value: Some(value), secret },
                 Ok(None) => {}
                 Err(message) => self.invalid(place, option, origin, message),
             }
         }
-        if option.kind == Kind::Multi {
+        if option.kind == OptionType::Multi {
             return Resolved { value: Some(Parsed::List(items)), secret };
         }
         // What was given is not usable; go on with the default, so that everything else is looked at as well.
@@ -124,7 +124,7 @@ impl<'a> Resolver<'a> {
     /// The texts that count, as given: one, or several for an option that may have several.
     fn texts(&self, place: Place, option: &'a OptionSpec) -> Vec<(&'a str, Origin)> {
         let given = self.given.get(&place).map(Vec::as_slice).unwrap_or_default();
-        let texts: Vec<_> = if option.kind == Kind::Multi {
+        let texts: Vec<_> = if option.kind == OptionType::Multi {
             given.iter().collect()
         } else {
             given.iter().reduce(stronger).into_iter().collect()

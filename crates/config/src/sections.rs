@@ -88,7 +88,7 @@ section! {
 }
 
 impl CertificateSettings {
-    /// Whether pass phrases are kept as the original keeps them, which can read them then.
+    /// Whether pass phrases are kept as upstream keeps them, which can read them then.
     #[must_use]
     pub fn has_plain_pass_phrases(&self) -> bool {
         self.pass_phrases.as_deref().map_or(self.cert_manager_type == "x509keypair", |kept| kept == "plain")

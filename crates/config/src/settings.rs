@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::ConfigError;
-use crate::kind::Parsed;
+use crate::option_type::Parsed;
 use crate::report::Report;
 use crate::resolve::{Resolved, resolve};
 use crate::sections::{

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::error::ConfigError;
-use crate::kind::{Kind, Parsed};
+use crate::option_type::{OptionType, Parsed};
 
 /// Every option there is.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub struct OptionSpec {
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: OptionType,
     /// What holds when it is not given, as it would be given. Nothing: it is not set then.
     #[serde(default)]
     pub default: Option<String>,

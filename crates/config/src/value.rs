@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::kind::Parsed;
+use crate::option_type::Parsed;
 
 /// An option was asked for that is not there in that form. A mistake in the program, not in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

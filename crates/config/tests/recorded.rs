@@ -1,4 +1,4 @@
-//! Files read as the original's reader reads them.
+//! Files read as upstream's reader reads them.
 
 #![allow(clippy::unwrap_used)]
 

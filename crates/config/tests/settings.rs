@@ -250,18 +250,18 @@ fn identity(#[case] text: &str, #[case] expected: IdentityBackend) {
 #[rstest]
 #[case::nothing_said("", false)]
 #[case::barbican("[certificates]\ncert_manager_type = barbican", false)]
-#[case::as_the_original_keeps_them("[certificates]\ncert_manager_type = x509keypair", true)]
+#[case::as_upstream_keeps_them("[certificates]\ncert_manager_type = x509keypair", true)]
 #[case::sealed("[certificates]\ncert_manager_type = x509keypair\npass_phrases = sealed", false)]
 #[case::plain("[certificates]\npass_phrases = plain", true)]
 fn pass_phrases(#[case] text: &str, #[case] are_plain: bool) {
     assert_eq!(parse(text).certificates.has_plain_pass_phrases(), are_plain);
 }
 
-/// No line of a file that the original has made for an operator is unknown here.
+/// No line of a file that upstream has made for an operator is unknown here.
 #[test]
-fn every_option_of_the_original_is_known() {
+fn every_option_of_upstream_is_known() {
     let mut groups: BTreeMap<&str, String> = BTreeMap::new();
-    for line in include_str!("data/original-options.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("data/upstream-options.txt").lines().filter(|line| !line.starts_with('#')) {
         let (group, name) = line.split_once(' ').unwrap();
         groups.entry(group).or_default().push_str(&format!("{name} =\n"));
     }
@@ -343,7 +343,7 @@ fn the_sample_says_nothing_and_uncommented_says_the_defaults() {
     assert!(told.is_empty(), "{told:?}");
 }
 
-/// What an operator of the original is likely to have.
+/// What an operator of upstream is likely to have.
 #[test]
 fn an_operators_file_is_read_without_warnings() {
     let report = report(include_str!("data/magnum.conf"));

@@ -178,7 +178,7 @@ pub trait Driver: Send + Sync {
     ///
     /// # Errors
     /// When it can't be taken up; the conductor says so in the cluster's health and tries again.
-    async fn adopt(&self, snapshot: &Snapshot) -> Result<(), DriverError>;
+    async fn resume(&self, snapshot: &Snapshot) -> Result<(), DriverError>;
 }
 
 /// How a step tells what it does, and learns that it shall stop.

@@ -5,8 +5,8 @@
 
 pub mod agent;
 pub mod caller;
-pub mod catalogue;
 pub mod certificate;
+pub mod cloud;
 pub mod cluster;
 pub mod cluster_template;
 pub mod credential;

@@ -133,7 +133,7 @@ async fn a_cluster_lives_through_its_whole_life() {
     let snapshot = machine.snapshot(cluster, false).await;
     let health = machine.driver.health(&snapshot).await;
     assert_eq!(health.status, HealthStatus::Unhealthy, "nobody listens yet: {health:?}");
-    machine.driver.adopt(&snapshot).await.unwrap();
+    machine.driver.resume(&snapshot).await.unwrap();
     machine.health(cluster, Duration::from_secs(5), |health| health.status == HealthStatus::Healthy).await;
     assert_eq!(pids(&machine, "dockerd"), before, "the engines were left alone");
     assert!(machine.settle(cluster, false).await.is_empty());
@@ -237,7 +237,7 @@ async fn the_machine_restarts(machine: &mut Machine, cluster: Uuid) {
     for name in ["", "-master-0", "-worker-1"] {
         assert!(Command::new("ip").args(["netns", "delete", &format!("{mark}{name}")]).status().unwrap().success());
     }
-    machine.driver.adopt(&machine.snapshot(cluster, false).await).await.unwrap();
+    machine.driver.resume(&machine.snapshot(cluster, false).await).await.unwrap();
     let begun = Instant::now();
     machine.health(cluster, Duration::from_secs(90), |health| health.status == HealthStatus::Healthy).await;
     say(&format!("{:>6} ms  back after a restart of the machine", begun.elapsed().as_millis()));
@@ -282,7 +282,7 @@ async fn three_managers_without_tls_take_one_back_that_lost_its_data() {
     }
     std::fs::remove_dir_all(node_folder(&machine, cluster, "master-0")).unwrap();
     let snapshot = machine.snapshot(cluster, false).await;
-    let gone = machine.driver.adopt(&snapshot).await.unwrap_err().to_string();
+    let gone = machine.driver.resume(&snapshot).await.unwrap_err().to_string();
     assert!(gone.contains("web-master-0") && gone.contains("gone"), "{gone}");
     let steps = machine.settle(cluster, false).await;
     assert!(!steps.iter().any(|step| step == "swarm.init"), "{steps:?}");
@@ -326,7 +326,7 @@ async fn what_is_half_made_is_finished_or_removed() {
     // Another conductor of the same machine: finds the cluster served, and can delete it all the same.
     let other =
         magnum_drivers::local::LocalDriver::new(machine.options.clone(), machine.store.clone(), machine.vault.clone());
-    other.adopt(&machine.snapshot(cluster, false).await).await.unwrap();
+    other.resume(&machine.snapshot(cluster, false).await).await.unwrap();
     assert!(other.plan(&machine.snapshot(cluster, false).await).await.unwrap().is_empty());
     let first = std::mem::replace(&mut machine.driver, other);
     delete(&machine, cluster).await;

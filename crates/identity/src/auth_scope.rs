@@ -16,7 +16,7 @@ pub(crate) async fn catalog(State(identity): State<BuiltIn>, requester: Requeste
         return Err(Refusal::Forbidden("identity:get_auth_catalog".to_owned()));
     }
     let links = json!({"self": identity.url("/auth/catalog"), "previous": null, "next": null});
-    Ok(Json(json!({"catalog": identity.catalogue().document(), "links": links})))
+    Ok(Json(json!({"catalog": identity.service_catalog().document(), "links": links})))
 }
 
 pub(crate) async fn projects(State(identity): State<BuiltIn>, requester: Requester) -> Result<Json<Value>, Refusal> {

@@ -16,14 +16,14 @@ use magnum_store::identity::IdentityTables;
 use moka::future::Cache;
 use tower::ServiceExt;
 
-use crate::catalogue::Catalogue;
 use crate::error::Refusal;
 use crate::lockout::Lockout;
 use crate::password::{Hasher, PasswordCost};
+use crate::service_catalog::ServiceCatalog;
 use crate::session::CachedSession;
 use crate::{AuthError, Authenticator, IncomingRequest};
 use crate::{
-    application_credential, auth_scope, catalogue, discovery, domain, project, role, role_assignment, token, user,
+    application_credential, auth_scope, discovery, domain, project, role, role_assignment, service_catalog, token, user,
 };
 
 /// What can be set.
@@ -77,7 +77,7 @@ pub struct BuiltIn(Arc<Parts>);
 
 struct Parts {
     tables: IdentityTables,
-    catalogue: Catalogue,
+    service_catalog: ServiceCatalog,
     challenge: HeaderValue,
     options: Options,
     hasher: Hasher,
@@ -89,7 +89,7 @@ struct Parts {
 
 impl std::fmt::Debug for BuiltIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BuiltIn").field("catalogue", &self.0.catalogue).finish_non_exhaustive()
+        f.debug_struct("BuiltIn").field("service_catalog", &self.0.service_catalog).finish_non_exhaustive()
     }
 }
 
@@ -98,14 +98,14 @@ impl BuiltIn {
     ///
     /// # Errors
     /// [`IdentityError::PasswordCost`], [`IdentityError::Url`].
-    pub fn new(store: &Store, catalogue: Catalogue, options: Options) -> Result<Self, IdentityError> {
-        let challenge = format!("Keystone uri=\"{}\"", catalogue.identity_url);
-        let is_url = catalogue.identity_url.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some());
+    pub fn new(store: &Store, service_catalog: ServiceCatalog, options: Options) -> Result<Self, IdentityError> {
+        let challenge = format!("Keystone uri=\"{}\"", service_catalog.identity_url);
+        let is_url = service_catalog.identity_url.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some());
         let challenge = HeaderValue::from_str(&challenge).ok().filter(|_| is_url);
-        let challenge = challenge.ok_or_else(|| IdentityError::Url(catalogue.identity_url.clone()))?;
+        let challenge = challenge.ok_or_else(|| IdentityError::Url(service_catalog.identity_url.clone()))?;
         Ok(Self(Arc::new(Parts {
             tables: store.identity(),
-            catalogue,
+            service_catalog,
             challenge,
             hasher: Hasher::new(options.password_cost).map_err(IdentityError::PasswordCost)?,
             lockout: Lockout::default(),
@@ -116,7 +116,7 @@ impl BuiltIn {
         })))
     }
 
-    /// The routes, to be served under `/identity` of the URL the catalogue names:
+    /// The routes, to be served under `/identity` of the URL the service_catalog names:
     /// `Router::new().nest_service("/identity", built_in.router())`.
     ///
     /// Guesses are counted for the peer if requests carry `ConnectInfo<SocketAddr>`.
@@ -139,8 +139,8 @@ impl BuiltIn {
         &self.0.tables
     }
 
-    pub(crate) fn catalogue(&self) -> &Catalogue {
-        &self.0.catalogue
+    pub(crate) fn service_catalog(&self) -> &ServiceCatalog {
+        &self.0.service_catalog
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -169,7 +169,7 @@ impl BuiltIn {
 
     /// URL of something under `/v3`.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}/v3{path}", self.0.catalogue.identity_url)
+        format!("{}/v3{path}", self.0.service_catalog.identity_url)
     }
 }
 
@@ -203,12 +203,12 @@ fn resource_routes() -> Router<BuiltIn> {
         .route("/role_inferences", get(role::list_inferences))
         .route("/domains", get(domain::list_domains))
         .route("/domains/{domain}", get(domain::show))
-        .route("/services", get(catalogue::list_services))
-        .route("/services/{service}", get(catalogue::show_service))
-        .route("/endpoints", get(catalogue::list_endpoints))
-        .route("/endpoints/{endpoint}", get(catalogue::show_endpoint))
-        .route("/regions", get(catalogue::list_regions))
-        .route("/regions/{region}", get(catalogue::show_region))
+        .route("/services", get(service_catalog::list_services))
+        .route("/services/{service}", get(service_catalog::show_service))
+        .route("/endpoints", get(service_catalog::list_endpoints))
+        .route("/endpoints/{endpoint}", get(service_catalog::show_endpoint))
+        .route("/regions", get(service_catalog::list_regions))
+        .route("/regions/{region}", get(service_catalog::show_region))
 }
 
 fn grant_routes() -> Router<BuiltIn> {

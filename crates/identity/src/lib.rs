@@ -6,7 +6,7 @@
 //! - [`NoAuth`]: headers that are believed, from this machine only (`auth_strategy = noauth`).
 //!
 //! Differences of the built-in identity from Keystone that a client can see: there is one domain (`default`), projects do not nest, there are
-//! no groups, trusts, federation or access rules; each is refused with a message that says so. The catalogue, the
+//! no groups, trusts, federation or access rules; each is refused with a message that says so. The service_catalog, the
 //! roles `admin`, `member`, `reader` and `service`, and that `admin` implies `member` implies `reader`, are fixed.
 
 mod access_rule;
@@ -17,7 +17,6 @@ mod authenticator;
 mod body;
 mod bootstrap;
 mod built_in;
-mod catalogue;
 mod discovery;
 mod domain;
 mod error;
@@ -32,6 +31,7 @@ mod project;
 mod requester;
 mod role;
 mod role_assignment;
+mod service_catalog;
 mod session;
 mod token;
 mod user;
@@ -39,7 +39,7 @@ mod user;
 pub use authenticator::{AuthError, Authenticator, IncomingRequest};
 pub use bootstrap::{Bootstrap, Bootstrapped};
 pub use built_in::{BuiltIn, IdentityError, Options};
-pub use catalogue::{Catalogue, CatalogueService};
 pub use keystone::{Keystone, KeystoneOptions};
 pub use no_auth::NoAuth;
 pub use password::PasswordCost;
+pub use service_catalog::{CatalogService, ServiceCatalog};

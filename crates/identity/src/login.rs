@@ -146,7 +146,7 @@ impl BuiltIn {
     ) -> Result<(), Refusal> {
         // Asked for first, and given back after the failure is counted: a thousand guesses sent at once are no
         // cheaper than one after another.
-        let turn = self.hasher().turn().await?;
+        let turn = self.hasher().permit().await?;
         let subjects: Vec<Subject> =
             [Some(subject.clone()), peer.map(|peer| Subject::peer(peer.ip()))].into_iter().flatten().collect();
         if let Some(retry_after) = self.lockout().closed_for(&subjects, Instant::now()) {

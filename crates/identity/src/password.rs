@@ -45,7 +45,7 @@ pub(crate) struct Hasher {
 }
 
 /// The right to compute one hash.
-pub(crate) struct Turn(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(crate) struct HashingPermit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Hasher {
     /// # Errors
@@ -61,17 +61,17 @@ impl Hasher {
     }
 
     /// Waits for a turn. What is checked and recorded while it is held is at most as stale as the number of turns.
-    pub(crate) async fn turn(&self) -> Result<Turn, Refusal> {
+    pub(crate) async fn permit(&self) -> Result<HashingPermit, Refusal> {
         let turn = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
         match turn {
-            Ok(Ok(permit)) => Ok(Turn(permit)),
+            Ok(Ok(permit)) => Ok(HashingPermit(permit)),
             Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable),
         }
     }
 
     /// Hashes a new secret with a salt of its own.
     pub(crate) async fn hash(&self, secret: SecretString) -> Result<PasswordHash, Refusal> {
-        let turn = self.turn().await?;
+        let turn = self.permit().await?;
         let argon = self.argon.clone();
         let hashed = tokio::task::spawn_blocking(move || {
             let hashed: Result<Phc, _> = argon.hash_password(secret.expose_secret().as_bytes());
@@ -89,10 +89,10 @@ impl Hasher {
     /// with. The turn goes into the computation, so that one whose client went away still counts, and comes back.
     pub(crate) async fn verify(
         &self,
-        turn: Turn,
+        turn: HashingPermit,
         stored: Option<PasswordHash>,
         secret: SecretString,
-    ) -> Result<(bool, Turn), Refusal> {
+    ) -> Result<(bool, HashingPermit), Refusal> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
         let argon = self.argon.clone();
@@ -148,7 +148,7 @@ mod tests {
             (Some(hash), "right\0", false),
             (None, "right", false),
         ] {
-            let turn = hasher.turn().await.unwrap();
+            let turn = hasher.permit().await.unwrap();
             let (right, _) = hasher.verify(turn, stored, secret.into()).await.unwrap();
             assert_eq!(right, expected, "{secret:?}");
         }

@@ -214,7 +214,7 @@ fn document(identity: &BuiltIn, session: &Session, with_catalog: bool) -> Json<V
         let roles = session.roles.iter().map(|role| json!({"id": role.id, "name": role.name}));
         token["roles"] = roles.collect();
         if with_catalog {
-            token["catalog"] = identity.catalogue().document();
+            token["catalog"] = identity.service_catalog().document();
         }
     }
     if let Some(credential) = &session.application_credential {

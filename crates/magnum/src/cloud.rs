@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magnum_config::{FromValue, GetError, IdentityBackend, Settings};
-use magnum_domain::catalogue::Catalogue;
+use magnum_domain::cloud::CloudLookup;
 use magnum_identity::{Authenticator, Keystone, KeystoneOptions};
 use magnum_openstack::{
-    CloudCatalogue, Login, Remembered, ServiceOptions, Session, SessionOptions, TlsOptions, Transport, TransportOptions,
+    Login, OpenStackCloud, Remembered, ServiceOptions, Session, SessionOptions, TlsOptions, Transport, TransportOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ impl Cloud {
     }
 
     /// What there is in this cloud.
-    pub(crate) fn catalogue(&self, settings: &Settings) -> anyhow::Result<Arc<dyn Catalogue>> {
+    pub(crate) fn cloud(&self, settings: &Settings) -> anyhow::Result<Arc<dyn CloudLookup>> {
         // Services that are spoken to in the same way share their connections.
         let mut transports: Vec<(TransportOptions, Transport)> = Vec::new();
         let mut service = |group| -> anyhow::Result<(Transport, ServiceOptions)> {
@@ -86,7 +86,7 @@ impl Cloud {
             Ok((transport, ServiceOptions { interface, region: settings.get(group, "region_name")? }))
         };
         let (glance, nova, neutron) = (service("glance_client")?, service("nova_client")?, service("neutron_client")?);
-        let cloud = CloudCatalogue::new(Arc::clone(&self.keystone), glance, nova, neutron);
+        let cloud = OpenStackCloud::new(Arc::clone(&self.keystone), glance, nova, neutron);
         let time: Duration = settings.get("cloud", "lookup_cache_time")?;
         Ok(if time.is_zero() { Arc::new(cloud) } else { Arc::new(Remembered::new(cloud, time)) })
     }

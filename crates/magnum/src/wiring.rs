@@ -8,16 +8,16 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use axum::Router;
 use magnum_api::{
-    ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCatalogue, Metrics, NetworkDrivers,
+    ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCloud, Metrics, NetworkDrivers,
     Projects, RateOptions,
 };
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
 use magnum_config::{CorsSettings, IdentityBackend, Settings, Sources};
-use magnum_domain::catalogue;
+use magnum_domain::cloud;
 use magnum_domain::driver::{ClusterType, Driver, Drivers};
 use magnum_drivers::local::{LocalDriver, LocalOptions};
-use magnum_identity::{Authenticator, Bootstrap, BuiltIn, Catalogue, NoAuth, Options as IdentityOptions};
+use magnum_identity::{Authenticator, Bootstrap, BuiltIn, NoAuth, Options as IdentityOptions, ServiceCatalog};
 use magnum_policy::{Options as PolicyOptions, Policy};
 use magnum_store::{ConnectOptions, Store, StoreError};
 use prometheus_client::registry::Registry;
@@ -180,10 +180,10 @@ pub(crate) async fn identity(
             Ok(Identity { authenticator: cloud.authenticator(settings)?, routes: None, built_in: false })
         }
         IdentityBackend::Builtin => {
-            let catalogue = Catalogue::of_this_process(&settings.identity.region, url);
+            let lookup = ServiceCatalog::of_this_process(&settings.identity.region, url);
             let options =
                 IdentityOptions { token_lifetime: settings.identity.token_expiration, ..IdentityOptions::default() };
-            let built_in = BuiltIn::new(store, catalogue, options)?;
+            let built_in = BuiltIn::new(store, lookup, options)?;
             let passwords = state.passwords(url, &settings.identity.region)?;
             let first = Bootstrap { admin_password: passwords.admin, demo_password: Some(passwords.demo) };
             built_in.bootstrap(&first).await?;
@@ -224,9 +224,9 @@ pub(crate) fn api(
 ) -> anyhow::Result<Router> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let catalogue = match cloud {
-        Some(cloud) => cloud.catalogue(settings)?,
-        None => local_catalogue(settings, shared)?,
+    let lookup = match cloud {
+        Some(cloud) => cloud.cloud(settings)?,
+        None => local_cloud(settings, shared)?,
     };
     let default_boot_volume_size = settings.get::<i64>("cinder", "default_boot_volume_size")?;
     Ok(magnum_api::router(ApiState {
@@ -235,7 +235,7 @@ pub(crate) fn api(
         authenticator,
         vault: shared.vault.clone(),
         planner: Arc::new(DriverPlanner::new(shared.drivers.clone())),
-        catalogue,
+        cloud: lookup,
         metrics,
         registry: Arc::new(registry),
         options: ApiOptions { default_boot_volume_size, ..api_options(settings, tls, bind) },
@@ -243,12 +243,12 @@ pub(crate) fn api(
 }
 
 /// What this machine has, where there is no cloud.
-fn local_catalogue(settings: &Settings, shared: &Shared) -> anyhow::Result<Arc<dyn catalogue::Catalogue>> {
-    let mut catalogue = LocalCatalogue::built_in().map_err(anyhow::Error::msg)?;
+fn local_cloud(settings: &Settings, shared: &Shared) -> anyhow::Result<Arc<dyn cloud::CloudLookup>> {
+    let mut lookup = LocalCloud::built_in().map_err(anyhow::Error::msg)?;
     if settings.identity.backend == IdentityBackend::Builtin {
-        catalogue = catalogue.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
+        lookup = lookup.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
     }
-    Ok(Arc::new(catalogue))
+    Ok(Arc::new(lookup))
 }
 
 /// The projects of the built-in identity.

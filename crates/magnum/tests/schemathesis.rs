@@ -17,7 +17,7 @@ const SEED: &str = "20261123";
 /// Random requests for each operation, besides those that go through all values at the edges.
 const EXAMPLES: &str = "20";
 /// What may go wrong. Data that fits the schemas may be refused all the same, by rules that no schema can hold; what does
-/// not fit must be refused. Methods that a path has not are the differential suite's: as with the original, a microversion
+/// not fit must be refused. Methods that a path has not are the differential suite's: as with upstream, a microversion
 /// that is none is refused before them.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance,negative_data_rejection,ignored_auth";

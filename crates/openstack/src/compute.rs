@@ -1,6 +1,6 @@
 //! Nova: flavors by id or name, key pairs by name.
 
-use magnum_domain::catalogue::Flavor;
+use magnum_domain::cloud::Flavor;
 use serde::Deserialize;
 
 use crate::client::{Asker, ServiceClient};

@@ -1,6 +1,6 @@
 //! Glance: images by id or name.
 
-use magnum_domain::catalogue::Image;
+use magnum_domain::cloud::Image;
 use serde::Deserialize;
 
 use crate::client::{Asker, ServiceClient, is_id};

@@ -5,7 +5,7 @@
 //! - `session.rs`: a token of our own, renewed in time and once at a time
 //! - `catalog.rs`: which address of a service is used; `client.rs`: one service, asked in a caller's name
 //! - `identity.rs`, `image.rs`, `compute.rs`, `network.rs`: the services
-//! - `cloud.rs`: all of them as the [`Catalogue`](magnum_domain::catalogue::Catalogue) of a cloud; `remembered.rs`: for a moment
+//! - `cloud.rs`: all of them as the [`CloudLookup`](magnum_domain::cloud::CloudLookup) of a cloud; `remembered.rs`: for a moment
 //!   what was found in it
 //!
 //! Callers are acted for with their own token and catalog, so that a lookup finds what they may see, and nothing else.
@@ -27,7 +27,7 @@ mod transport;
 
 pub use catalog::Interface;
 pub use client::{Asker, ServiceClient, ServiceOptions};
-pub use cloud::CloudCatalogue;
+pub use cloud::OpenStackCloud;
 pub use error::Error;
 pub use login::{ApplicationCredential, Domain, Login, Method, Scope, Who};
 pub use remembered::Remembered;

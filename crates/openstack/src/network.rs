@@ -9,7 +9,7 @@ use crate::{Error, Service};
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum NetworkResource {
     /// A network that leads outside.
     ExternalNetwork,
     /// Any network.
@@ -32,12 +32,17 @@ struct Row {
 }
 
 /// How many of a kind have this as their id or name, among those the asker may see.
-pub(crate) async fn count(neutron: &ServiceClient, asker: Asker<'_>, kind: Kind, name: &str) -> Result<usize, Error> {
+pub(crate) async fn count(
+    neutron: &ServiceClient,
+    asker: Asker<'_>,
+    kind: NetworkResource,
+    name: &str,
+) -> Result<usize, Error> {
     debug_assert_eq!(neutron.service(), Service::Network);
-    let path = if kind == Kind::Subnet { "subnets" } else { "networks" };
+    let path = if kind == NetworkResource::Subnet { "subnets" } else { "networks" };
     let by = async |field| {
         let mut query = vec![(field, name), ("fields", "id"), ("fields", "name")];
-        if kind == Kind::ExternalNetwork {
+        if kind == NetworkResource::ExternalNetwork {
             query.push(("router:external", "true"));
         }
         neutron.get::<Page>(asker, &[path], &query).await

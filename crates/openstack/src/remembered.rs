@@ -11,17 +11,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use magnum_domain::Caller;
-use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image, Thing};
+use magnum_domain::cloud::{CloudLookup, Flavor, Image, LookupError, Thing};
 use moka::future::Cache;
 use secrecy::ExposeSecret;
 
 /// Things that are remembered at most; some hundred bytes each.
 const MOST: u64 = 10_000;
 
-/// A catalogue whose finds are believed for a while.
+/// A cloud whose finds are believed for a while.
 #[derive(Debug)]
 pub struct Remembered<C> {
-    catalogue: C,
+    cloud: C,
     images: Cache<Key, Image>,
     flavors: Cache<Key, Flavor>,
     /// Things of which it matters only that they are there.
@@ -31,14 +31,14 @@ pub struct Remembered<C> {
 /// SHA-256 of the token, what was looked up, and its name.
 type Key = ([u8; 32], Thing, String);
 
-impl<C: Catalogue> Remembered<C> {
-    /// What `catalogue` finds is believed for `time`.
+impl<C: CloudLookup> Remembered<C> {
+    /// What `cloud` finds is believed for `time`.
     #[must_use]
-    pub fn new(catalogue: C, time: Duration) -> Self {
+    pub fn new(cloud: C, time: Duration) -> Self {
         fn empty<V: Clone + Send + Sync + 'static>(time: Duration) -> Cache<Key, V> {
             Cache::builder().max_capacity(MOST).time_to_live(time).build()
         }
-        Self { catalogue, images: empty(time), flavors: empty(time), others: empty(time) }
+        Self { cloud, images: empty(time), flavors: empty(time), others: empty(time) }
     }
 }
 
@@ -48,8 +48,8 @@ async fn found<V: Clone + Send + Sync + 'static>(
     caller: &Caller,
     thing: Thing,
     name: &str,
-    look: impl Future<Output = Result<V, CatalogueError>>,
-) -> Result<V, CatalogueError> {
+    look: impl Future<Output = Result<V, LookupError>>,
+) -> Result<V, LookupError> {
     let Some(credential) = &caller.credential else { return look.await };
     let mut token = [0; 32];
     token.copy_from_slice(digest::digest(&digest::SHA256, credential.token().expose_secret().as_bytes()).as_ref());
@@ -57,34 +57,34 @@ async fn found<V: Clone + Send + Sync + 'static>(
 }
 
 #[async_trait]
-impl<C: Catalogue> Catalogue for Remembered<C> {
-    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, CatalogueError> {
-        found(&self.images, caller, Thing::Image, name, self.catalogue.image(caller, name)).await
+impl<C: CloudLookup> CloudLookup for Remembered<C> {
+    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, LookupError> {
+        found(&self.images, caller, Thing::Image, name, self.cloud.image(caller, name)).await
     }
 
-    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, CatalogueError> {
-        found(&self.flavors, caller, Thing::Flavor, name, self.catalogue.flavor(caller, name)).await
+    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, LookupError> {
+        found(&self.flavors, caller, Thing::Flavor, name, self.cloud.flavor(caller, name)).await
     }
 
-    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
-        let look = self.catalogue.external_network(caller, name);
+    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
+        let look = self.cloud.external_network(caller, name);
         found(&self.others, caller, Thing::ExternalNetwork, name, look).await
     }
 
-    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
-        found(&self.others, caller, Thing::FixedNetwork, name, self.catalogue.fixed_network(caller, name)).await
+    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
+        found(&self.others, caller, Thing::FixedNetwork, name, self.cloud.fixed_network(caller, name)).await
     }
 
-    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
-        found(&self.others, caller, Thing::FixedSubnet, name, self.catalogue.fixed_subnet(caller, name)).await
+    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
+        found(&self.others, caller, Thing::FixedSubnet, name, self.cloud.fixed_subnet(caller, name)).await
     }
 
-    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
-        found(&self.others, caller, Thing::Keypair, name, self.catalogue.keypair(caller, name)).await
+    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
+        found(&self.others, caller, Thing::Keypair, name, self.cloud.keypair(caller, name)).await
     }
 
-    async fn project(&self, caller: &Caller, id: &str) -> Result<(), CatalogueError> {
-        found(&self.others, caller, Thing::Project, id, self.catalogue.project(caller, id)).await
+    async fn project(&self, caller: &Caller, id: &str) -> Result<(), LookupError> {
+        found(&self.others, caller, Thing::Project, id, self.cloud.project(caller, id)).await
     }
 }
 
@@ -101,41 +101,41 @@ mod tests {
     struct Asked(Mutex<Vec<String>>);
 
     impl Asked {
-        fn look<T>(&self, thing: Thing, name: &str, found: T) -> Result<T, CatalogueError> {
+        fn look<T>(&self, thing: Thing, name: &str, found: T) -> Result<T, LookupError> {
             self.0.lock().unwrap().push(format!("{thing:?} {name}"));
-            if name == "missing" { Err(CatalogueError::NotFound { thing, name: name.to_owned() }) } else { Ok(found) }
+            if name == "missing" { Err(LookupError::NotFound { thing, name: name.to_owned() }) } else { Ok(found) }
         }
     }
 
     #[async_trait]
-    impl Catalogue for Asked {
-        async fn image(&self, _: &Caller, name: &str) -> Result<Image, CatalogueError> {
+    impl CloudLookup for Asked {
+        async fn image(&self, _: &Caller, name: &str) -> Result<Image, LookupError> {
             let image = Image { id: "i".into(), name: name.into(), os_distro: None, magnum_driver: None };
             self.look(Thing::Image, name, image)
         }
-        async fn flavor(&self, _: &Caller, name: &str) -> Result<Flavor, CatalogueError> {
+        async fn flavor(&self, _: &Caller, name: &str) -> Result<Flavor, LookupError> {
             self.look(Thing::Flavor, name, Flavor { id: "f".into(), name: name.into(), disk: 1 })
         }
-        async fn external_network(&self, _: &Caller, name: &str) -> Result<(), CatalogueError> {
+        async fn external_network(&self, _: &Caller, name: &str) -> Result<(), LookupError> {
             self.look(Thing::ExternalNetwork, name, ())
         }
-        async fn fixed_network(&self, _: &Caller, name: &str) -> Result<(), CatalogueError> {
+        async fn fixed_network(&self, _: &Caller, name: &str) -> Result<(), LookupError> {
             self.look(Thing::FixedNetwork, name, ())
         }
-        async fn fixed_subnet(&self, _: &Caller, name: &str) -> Result<(), CatalogueError> {
+        async fn fixed_subnet(&self, _: &Caller, name: &str) -> Result<(), LookupError> {
             self.look(Thing::FixedSubnet, name, ())
         }
-        async fn keypair(&self, _: &Caller, name: &str) -> Result<(), CatalogueError> {
+        async fn keypair(&self, _: &Caller, name: &str) -> Result<(), LookupError> {
             self.look(Thing::Keypair, name, ())
         }
-        async fn project(&self, _: &Caller, id: &str) -> Result<(), CatalogueError> {
+        async fn project(&self, _: &Caller, id: &str) -> Result<(), LookupError> {
             self.look(Thing::Project, id, ())
         }
     }
 
     /// Looks all kinds of things up by one name; how many questions that led to.
     async fn questions(remembered: &Remembered<Asked>, caller: &Caller, name: &str) -> usize {
-        let count = || remembered.catalogue.0.lock().unwrap().len();
+        let count = || remembered.cloud.0.lock().unwrap().len();
         let before = count();
         let found = [
             remembered.image(caller, name).await.map(drop),
@@ -181,6 +181,6 @@ mod tests {
         let caller = Caller { credential: Some(Credential::new("t".into(), Vec::new())), ..Caller::default() };
         let (one, two) = futures::join!(remembered.image(&caller, "a"), remembered.image(&caller, "a"));
         assert_eq!(one, two);
-        assert_eq!(remembered.catalogue.0.into_inner().unwrap(), ["Image a"]);
+        assert_eq!(remembered.cloud.0.into_inner().unwrap(), ["Image a"]);
     }
 }

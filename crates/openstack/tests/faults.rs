@@ -14,10 +14,10 @@ use futures::future::pending;
 use futures::stream;
 use magnum_config::Settings;
 use magnum_domain::Caller;
-use magnum_domain::catalogue::{Catalogue, CatalogueError};
+use magnum_domain::cloud::{CloudLookup, LookupError};
 use magnum_domain::credential::{Credential, Endpoint};
 use magnum_openstack::{
-    CloudCatalogue, Error, Login, ServiceOptions, Session, SessionOptions, TlsOptions, Transport, TransportOptions,
+    Error, Login, OpenStackCloud, ServiceOptions, Session, SessionOptions, TlsOptions, Transport, TransportOptions,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -84,9 +84,9 @@ impl StandIn {
         Arc::new(Session::new(Transport::new(options).unwrap(), login, SessionOptions::default()))
     }
 
-    fn catalogue(&self, options: TransportOptions) -> CloudCatalogue {
+    fn cloud(&self, options: TransportOptions) -> OpenStackCloud {
         let service = || (Transport::new(options.clone()).unwrap(), ServiceOptions::default());
-        CloudCatalogue::new(self.session(options.clone()), service(), service(), service())
+        OpenStackCloud::new(self.session(options.clone()), service(), service(), service())
     }
 
     /// A caller in whose catalog all services are this one.
@@ -280,7 +280,7 @@ async fn a_failed_lookup_is_told_in_a_tenants_words() {
     ];
     for (what, does, expected) in table {
         let cloud = StandIn::new([does]).await;
-        let outcome = cloud.catalogue(impatient()).fixed_network(&cloud.caller(), "web").await;
+        let outcome = cloud.cloud(impatient()).fixed_network(&cloud.caller(), "web").await;
         let (kind, text) = match &outcome {
             Ok(()) => ("found", String::new()),
             Err(error) => (kind(error), error.to_string()),
@@ -298,21 +298,21 @@ async fn a_failed_lookup_is_told_in_a_tenants_words() {
     }
 }
 
-fn kind(error: &CatalogueError) -> &'static str {
+fn kind(error: &LookupError) -> &'static str {
     match error {
-        CatalogueError::NotFound { .. } => "missing",
-        CatalogueError::Ambiguous { .. } => "ambiguous",
-        CatalogueError::Forbidden(_) => "forbidden",
-        CatalogueError::NoDistribution(_) => "no distribution",
-        CatalogueError::Refused(_) => "refused",
-        CatalogueError::Unavailable(_) => "unavailable",
+        LookupError::NotFound { .. } => "missing",
+        LookupError::Ambiguous { .. } => "ambiguous",
+        LookupError::Forbidden(_) => "forbidden",
+        LookupError::NoDistribution(_) => "no distribution",
+        LookupError::Refused(_) => "refused",
+        LookupError::Unavailable(_) => "unavailable",
     }
 }
 
 #[tokio::test]
 async fn what_a_cloud_does_not_have_is_said() {
     let cloud = StandIn::new([]).await;
-    let catalogue = cloud.catalogue(impatient());
+    let catalogue = cloud.cloud(impatient());
     let nobody = Caller::default();
     let bare = Caller { credential: Some(Credential::new(USERS.into(), Vec::new())), ..Caller::default() };
     for (caller, part) in [
@@ -322,7 +322,7 @@ async fn what_a_cloud_does_not_have_is_said() {
         let error = catalogue.image(caller, "x").await.unwrap_err();
         assert_eq!(
             error,
-            CatalogueError::Refused(format!("glance connection failed. unexpected client error occurred: {part}"))
+            LookupError::Refused(format!("glance connection failed. unexpected client error occurred: {part}"))
         );
     }
     assert!(cloud.came().is_empty());
@@ -331,14 +331,14 @@ async fn what_a_cloud_does_not_have_is_said() {
 #[tokio::test]
 async fn an_image_one_may_not_see_and_flavors_over_several_pages() {
     let cloud = StandIn::new([Does::Answers(403, json!({"message": "no"}))]).await;
-    let error = cloud.catalogue(impatient()).image(&cloud.caller(), "x").await.unwrap_err();
-    assert_eq!(error, CatalogueError::Forbidden("x".into()));
+    let error = cloud.cloud(impatient()).image(&cloud.caller(), "x").await.unwrap_err();
+    assert_eq!(error, LookupError::Forbidden("x".into()));
 
     let flavor = |id: &str, name: &str| json!({"id": id, "name": name, "disk": 20});
     let first = json!({"flavors": [flavor("1", "small"), flavor("2", "2b")], "flavors_links": [{"rel": "next", "href": "http://elsewhere/"}]});
     let second = json!({"flavors": [flavor("small", "odd")]});
     let cloud = StandIn::new([Does::Answers(200, first), Does::Answers(200, second)]).await;
-    let found = cloud.catalogue(impatient()).flavor(&cloud.caller(), "small").await.unwrap();
+    let found = cloud.cloud(impatient()).flavor(&cloud.caller(), "small").await.unwrap();
     assert_eq!((found.id.as_str(), found.name.as_str()), ("small", "odd"), "an id goes before a name");
     assert_eq!(cloud.came(), ["GET /v2.1/flavors/detail?limit=1000", "GET /v2.1/flavors/detail?limit=1000&marker=2"]);
 }

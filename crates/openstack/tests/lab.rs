@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use magnum_config::Settings;
 use magnum_domain::Caller;
-use magnum_domain::catalogue::{Catalogue, CatalogueError, Thing};
+use magnum_domain::cloud::{CloudLookup, LookupError, Thing};
 use magnum_domain::credential::Credential;
 use magnum_openstack::{
-    CloudCatalogue, Interface, Login, ServiceOptions, Session, SessionOptions, Transport, TransportOptions,
+    Interface, Login, OpenStackCloud, ServiceOptions, Session, SessionOptions, Transport, TransportOptions,
 };
 use serde_json::{Value, json};
 
@@ -59,9 +59,9 @@ impl Lab {
         ))
     }
 
-    fn catalogue(&self, options: &ServiceOptions) -> CloudCatalogue {
+    fn cloud(&self, options: &ServiceOptions) -> OpenStackCloud {
         let service = || (Transport::new(TransportOptions::default()).unwrap(), options.clone());
-        CloudCatalogue::new(self.service(), service(), service(), service())
+        OpenStackCloud::new(self.service(), service(), service(), service())
     }
 
     async fn token(&self, auth: Value) -> String {
@@ -196,9 +196,9 @@ async fn tokens_of_those_who_may_not_check_others_do_not_do() {
 async fn images_are_found_by_id_and_name_as_far_as_one_may_see_them() {
     let Some(lab) = Lab::with("glance") else { return };
     let (demo, admin) = (lab.caller("demo", "demo").await, lab.caller("admin", "admin").await);
-    let cloud = lab.catalogue(&ServiceOptions::default());
+    let cloud = lab.cloud(&ServiceOptions::default());
     let named = |name| lab.id("images", name);
-    let missing = |name: &str| Err(CatalogueError::NotFound { thing: Thing::Image, name: name.to_owned() });
+    let missing = |name: &str| Err(LookupError::NotFound { thing: Thing::Image, name: name.to_owned() });
     let table = [
         (&demo, "fedora-coreos", Ok(named("fedora-coreos"))),
         (&demo, named("fedora-coreos"), Ok(named("fedora-coreos"))),
@@ -206,7 +206,7 @@ async fn images_are_found_by_id_and_name_as_far_as_one_may_see_them() {
         (&demo, "private-of-other", missing("private-of-other")),
         (&demo, named("private-of-other"), missing(named("private-of-other"))),
         (&admin, named("private-of-other"), Ok(named("private-of-other"))),
-        (&demo, "twice", Err(CatalogueError::Ambiguous { thing: Thing::Image, name: "twice".into() })),
+        (&demo, "twice", Err(LookupError::Ambiguous { thing: Thing::Image, name: "twice".into() })),
         (&demo, named("twice"), Ok(named("twice"))),
         (&demo, "Fedora-CoreOS", missing("Fedora-CoreOS")),
         (&demo, "in:fedora-coreos,ubuntu", missing("in:fedora-coreos,ubuntu")),
@@ -228,12 +228,12 @@ async fn images_are_found_by_id_and_name_as_far_as_one_may_see_them() {
 async fn flavors_and_key_pairs_are_those_one_may_use() {
     let Some(lab) = Lab::with("nova") else { return };
     let (demo, admin) = (lab.caller("demo", "demo").await, lab.caller("admin", "admin").await);
-    let cloud = lab.catalogue(&ServiceOptions::default());
+    let cloud = lab.cloud(&ServiceOptions::default());
     for (asked, expected) in
         [("m1.small", Some(20)), ("2", Some(20)), ("diskless", Some(0)), ("m1.SMALL", None), ("nope", None)]
     {
         let found = cloud.flavor(&demo, asked).await;
-        let missing = CatalogueError::NotFound { thing: Thing::Flavor, name: asked.into() };
+        let missing = LookupError::NotFound { thing: Thing::Flavor, name: asked.into() };
         assert_eq!(found.map(|flavor| flavor.disk), expected.ok_or(missing), "{asked}");
     }
     for (caller, asked, found) in [
@@ -243,7 +243,7 @@ async fn flavors_and_key_pairs_are_those_one_may_use() {
         (&demo, "a/b", false),
         (&demo, "ü x", false),
     ] {
-        let missing = CatalogueError::NotFound { thing: Thing::Keypair, name: asked.into() };
+        let missing = LookupError::NotFound { thing: Thing::Keypair, name: asked.into() };
         assert_eq!(cloud.keypair(caller, asked).await, if found { Ok(()) } else { Err(missing) }, "{asked}");
     }
 }
@@ -252,7 +252,7 @@ async fn flavors_and_key_pairs_are_those_one_may_use() {
 async fn networks_and_subnets_are_found_by_id_and_name() {
     let Some(lab) = Lab::with("neutron") else { return };
     let (demo, other) = (lab.caller("demo", "demo").await, lab.caller("other", "other").await);
-    let cloud = lab.catalogue(&ServiceOptions::default());
+    let cloud = lab.cloud(&ServiceOptions::default());
     let (network, subnet) = (|name| lab.id("networks", name), |name| lab.id("subnets", name));
     let table = [
         (&demo, "external", "public", "found"),
@@ -283,8 +283,8 @@ async fn networks_and_subnets_are_found_by_id_and_name() {
         };
         let word = match &found {
             Ok(()) => "found",
-            Err(CatalogueError::NotFound { .. }) => "missing",
-            Err(CatalogueError::Ambiguous { .. }) => "ambiguous",
+            Err(LookupError::NotFound { .. }) => "missing",
+            Err(LookupError::Ambiguous { .. }) => "ambiguous",
             Err(other) => panic!("{kind} {asked}: {other}"),
         };
         assert_eq!(word, expected, "{kind} {asked}");
@@ -295,12 +295,12 @@ async fn networks_and_subnets_are_found_by_id_and_name() {
 async fn projects_are_found_by_those_who_may_look() {
     let Some(lab) = Lab::with("keystone") else { return };
     let (demo, admin) = (lab.caller("demo", "demo").await, lab.caller("admin", "admin").await);
-    let cloud = lab.catalogue(&ServiceOptions::default());
+    let cloud = lab.cloud(&ServiceOptions::default());
     assert_eq!(cloud.project(&admin, lab.text("/projects/demo")).await, Ok(()));
-    let missing = CatalogueError::NotFound { thing: Thing::Project, name: "nope".into() };
+    let missing = LookupError::NotFound { thing: Thing::Project, name: "nope".into() };
     assert_eq!(cloud.project(&admin, "nope").await, Err(missing));
     let refused = cloud.project(&demo, lab.text("/projects/other")).await;
-    assert!(matches!(refused, Err(CatalogueError::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(LookupError::Refused(_))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -310,11 +310,11 @@ async fn region_and_interface_choose_the_address() {
     let options = |interface, region: &str| ServiceOptions { interface, region: Some(region.to_owned()) };
     let here = lab.text("/region");
     for interface in [Interface::Public, Interface::Internal, Interface::Admin] {
-        lab.catalogue(&options(interface, here)).image(&demo, "ubuntu").await.unwrap();
+        lab.cloud(&options(interface, here)).image(&demo, "ubuntu").await.unwrap();
     }
-    let error = lab.catalogue(&options(Interface::Internal, "elsewhere")).image(&demo, "ubuntu").await.unwrap_err();
+    let error = lab.cloud(&options(Interface::Internal, "elsewhere")).image(&demo, "ubuntu").await.unwrap_err();
     let text = "glance connection failed. unexpected client error occurred: internal endpoint for image service in elsewhere region not found";
-    assert_eq!(error, CatalogueError::Refused(text.into()));
+    assert_eq!(error, LookupError::Refused(text.into()));
 }
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn a_token_that_ended_meanwhile_is_said_to_have() {
     let valid = lab.caller("demo", "demo").await;
     let endpoints = valid.credential.unwrap().endpoints().to_vec();
     let stale = Caller { credential: Some(Credential::new("no-such-token".into(), endpoints)), ..Caller::default() };
-    let cloud = lab.catalogue(&ServiceOptions::default());
+    let cloud = lab.cloud(&ServiceOptions::default());
     let results = tokio::join!(cloud.image(&stale, "x"), cloud.flavor(&stale, "x"), cloud.fixed_network(&stale, "x"));
     for error in [results.0.unwrap_err(), results.1.unwrap_err(), results.2.unwrap_err()] {
         assert!(error.to_string().contains("does not accept the token of the request"), "{error}");

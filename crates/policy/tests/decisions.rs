@@ -1,4 +1,4 @@
-//! Decisions against those recorded from the original engine on the original's rules.
+//! Decisions against those recorded from upstream engine on upstream's rules.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

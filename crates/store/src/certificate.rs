@@ -1,4 +1,4 @@
-//! Key pairs in the upstream table `x509keypair`.
+//! Key pairs upstream table `x509keypair`.
 
 use magnum_domain::certificate::StoredKeyPair;
 use sea_orm::ActiveValue::{NotSet, Set};

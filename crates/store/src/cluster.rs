@@ -12,13 +12,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::cells::{Cells, FromCells, Read};
 use crate::entity::{cluster, cluster_template, nodegroup};
 use crate::error::is_duplicate;
 use crate::operation::OPERATION_STEP;
 use crate::page::{paged, start_query};
 use crate::row::naive;
-use crate::transaction::{Turn, retry};
+use crate::row_reader::{FromRow, Read, RowReader};
+use crate::transaction::{LockScope, retry};
 use crate::upstream::too_old;
 use crate::wakeup::bump;
 use crate::{Backend, Ident, LabelsText, Page, Result, Scope, Store, StoreError, json};
@@ -157,7 +157,7 @@ impl Store {
 
     async fn create_cluster_in(&self, tx: &DatabaseTransaction, new: &NewCluster) -> Result<Cluster> {
         let cluster = &new.cluster;
-        self.take_turn(tx, Turn::Template(&cluster.cluster_template_id)).await?;
+        self.lock(tx, LockScope::Template(&cluster.cluster_template_id)).await?;
         let template: Option<(i32, Option<bool>)> = cluster_template::Entity::find()
             .select_only()
             .columns([cluster_template::Column::Id, cluster_template::Column::MasterLbEnabled])
@@ -168,11 +168,11 @@ impl Store {
         let Some((_, template_says)) = template else {
             return Err(StoreError::not_found(crate::cluster_template::RESOURCE, &cluster.cluster_template_id));
         };
-        self.take_turn(tx, Turn::Project(&cluster.project_id)).await?;
+        self.lock(tx, LockScope::Project(&cluster.project_id)).await?;
         if count(tx, &cluster.project_id).await? >= u64::try_from(new.quota).unwrap_or(0) {
             return Err(StoreError::QuotaExceeded { limit: new.quota });
         }
-        self.take_turn(tx, Turn::Cluster(cluster.uuid)).await?;
+        self.lock(tx, LockScope::Cluster(cluster.uuid)).await?;
         let mut made = cluster.clone();
         made.created_at = Some(self.upstream_now());
         made.updated_at = None;
@@ -312,17 +312,17 @@ fn read_uuid(id: i64, text: Option<&str>) -> Option<Uuid> {
     uuid
 }
 
-fn read_status(cells: &mut Cells<'_>) -> std::result::Result<ClusterStatus, DbErr> {
-    Ok(ClusterStatus::from_str(cells.text()?.unwrap_or_default()).unwrap_or_else(|never| match never {}))
+fn read_status(row: &mut RowReader<'_>) -> std::result::Result<ClusterStatus, DbErr> {
+    Ok(ClusterStatus::from_str(row.text()?.unwrap_or_default()).unwrap_or_else(|never| match never {}))
 }
 
 /// In the order of the entity; nulls are read as upstream's objects read them.
-impl FromCells for Option<Cluster> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let id = cells.key()?;
-        let (created_at, updated_at) = (cells.time()?, cells.time()?);
-        let (project_id, user_id) = (cells.string()?, cells.string()?);
-        let Some(uuid) = read_uuid(id, cells.text()?) else { return Ok(None) };
+impl FromRow for Option<Cluster> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let id = row.key()?;
+        let (created_at, updated_at) = (row.time()?, row.time()?);
+        let (project_id, user_id) = (row.string()?, row.string()?);
+        let Some(uuid) = read_uuid(id, row.text()?) else { return Ok(None) };
         Ok(Some(Cluster {
             id,
             created_at,
@@ -330,31 +330,31 @@ impl FromCells for Option<Cluster> {
             project_id: project_id.unwrap_or_default(),
             user_id: user_id.unwrap_or_default(),
             uuid,
-            name: cells.string()?,
-            cluster_template_id: cells.string()?.unwrap_or_default(),
-            keypair: cells.string()?,
-            docker_volume_size: cells.integer()?,
-            labels: json::read_labels(cells.text()?, "cluster.labels"),
-            master_flavor_id: cells.string()?,
-            flavor_id: cells.string()?,
-            stack_id: cells.string()?,
-            api_address: cells.string()?,
-            status: read_status(cells)?,
-            status_reason: cells.string()?,
-            health_status: cells.string()?.map(HealthStatus::from),
-            health_status_reason: json::read_labels(cells.text()?, "cluster.health_status_reason"),
-            create_timeout: cells.integer()?,
-            discovery_url: cells.string()?,
-            coe_version: cells.string()?,
-            container_version: cells.string()?,
-            ca_cert_ref: cells.string()?,
-            magnum_cert_ref: cells.string()?,
-            etcd_ca_cert_ref: cells.string()?,
-            front_proxy_ca_cert_ref: cells.string()?,
-            fixed_network: cells.string()?,
-            fixed_subnet: cells.string()?,
-            floating_ip_enabled: cells.maybe_flag()?,
-            master_lb_enabled: cells.flag()?,
+            name: row.string()?,
+            cluster_template_id: row.string()?.unwrap_or_default(),
+            keypair: row.string()?,
+            docker_volume_size: row.integer()?,
+            labels: json::read_labels(row.text()?, "cluster.labels"),
+            master_flavor_id: row.string()?,
+            flavor_id: row.string()?,
+            stack_id: row.string()?,
+            api_address: row.string()?,
+            status: read_status(row)?,
+            status_reason: row.string()?,
+            health_status: row.string()?.map(HealthStatus::from),
+            health_status_reason: json::read_labels(row.text()?, "cluster.health_status_reason"),
+            create_timeout: row.integer()?,
+            discovery_url: row.string()?,
+            coe_version: row.string()?,
+            container_version: row.string()?,
+            ca_cert_ref: row.string()?,
+            magnum_cert_ref: row.string()?,
+            etcd_ca_cert_ref: row.string()?,
+            front_proxy_ca_cert_ref: row.string()?,
+            fixed_network: row.string()?,
+            fixed_subnet: row.string()?,
+            floating_ip_enabled: row.maybe_flag()?,
+            master_lb_enabled: row.flag()?,
         }))
     }
 }
@@ -406,23 +406,23 @@ const SUMMARY: [cluster::Column; 13] = [
     cluster::Column::HealthStatus,
 ];
 
-impl FromCells for Option<ClusterSummary> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let id = cells.key()?;
-        let Some(uuid) = read_uuid(id, cells.text()?) else { return Ok(None) };
+impl FromRow for Option<ClusterSummary> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let id = row.key()?;
+        let Some(uuid) = read_uuid(id, row.text()?) else { return Ok(None) };
         Ok(Some(ClusterSummary {
             uuid,
-            name: cells.string()?,
-            cluster_template_id: cells.string()?.unwrap_or_default(),
-            keypair: cells.string()?,
-            docker_volume_size: cells.integer()?,
-            labels: LabelsText::read(cells.text()?, "cluster.labels"),
-            master_flavor_id: cells.string()?,
-            flavor_id: cells.string()?,
-            create_timeout: cells.integer()?,
-            stack_id: cells.string()?,
-            status: read_status(cells)?,
-            health_status: cells.string()?.map(HealthStatus::from),
+            name: row.string()?,
+            cluster_template_id: row.string()?.unwrap_or_default(),
+            keypair: row.string()?,
+            docker_volume_size: row.integer()?,
+            labels: LabelsText::read(row.text()?, "cluster.labels"),
+            master_flavor_id: row.string()?,
+            flavor_id: row.string()?,
+            create_timeout: row.integer()?,
+            stack_id: row.string()?,
+            status: read_status(row)?,
+            health_status: row.string()?.map(HealthStatus::from),
         }))
     }
 }

@@ -9,12 +9,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::cells::{Cells, FromCells, Read};
 use crate::entity::{cluster, cluster_template};
 use crate::error::is_duplicate;
 use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::naive;
-use crate::transaction::{Turn, retry};
+use crate::row_reader::{FromRow, Read, RowReader};
+use crate::transaction::{LockScope, retry};
 use crate::{Ident, LabelsText, Page, Result, Store, StoreError, json};
 
 /// Its name in errors.
@@ -61,10 +61,10 @@ impl Visibility {
 /// A template beside the answer to whether it is seen.
 struct Asked<L>(ClusterTemplate<L>, bool);
 
-impl<L: FromColumn> FromCells for Option<Asked<L>> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let Some(template) = Option::from_cells(cells)? else { return Ok(None) };
-        Ok(Some(Asked(template, cells.flag()?)))
+impl<L: FromColumn> FromRow for Option<Asked<L>> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let Some(template) = Option::from_row(row)? else { return Ok(None) };
+        Ok(Some(Asked(template, row.flag()?)))
     }
 }
 
@@ -198,7 +198,7 @@ impl Store {
             let tx = self.begin().await?;
             let uuid = before.uuid.to_string();
             if !changed.harmless {
-                self.take_turn(&tx, Turn::Template(&uuid)).await?;
+                self.lock(&tx, LockScope::Template(&uuid)).await?;
                 refuse_if_used(&tx, before.uuid).await?;
             }
             if changed.is_empty {
@@ -234,7 +234,7 @@ impl Store {
         retry(|| async {
             let tx = self.begin().await?;
             let text = uuid.to_string();
-            self.take_turn(&tx, Turn::Template(&text)).await?;
+            self.lock(&tx, LockScope::Template(&text)).await?;
             refuse_if_used(&tx, uuid).await?;
             let deleted = cluster_template::Entity::delete_many()
                 .filter(cluster_template::Column::Uuid.eq(&text))
@@ -243,7 +243,7 @@ impl Store {
             if deleted.rows_affected == 0 {
                 return Err(StoreError::not_found(RESOURCE, uuid));
             }
-            self.forget_turn(&tx, Turn::Template(&text)).await?;
+            self.forget_lock(&tx, LockScope::Template(&text)).await?;
             tx.commit().await?;
             Ok(())
         })
@@ -338,11 +338,11 @@ impl FromColumn for LabelsText {
 
 /// In the order of the entity; nulls are read as upstream's objects read them. `None`, with a warning, for a row whose
 /// UUID is none: it must not break the list it is in.
-impl<L: FromColumn> FromCells for Option<ClusterTemplate<L>> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let id = cells.key()?;
-        let (created_at, updated_at) = (cells.time()?, cells.time()?);
-        let text = cells.text()?;
+impl<L: FromColumn> FromRow for Option<ClusterTemplate<L>> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let id = row.key()?;
+        let (created_at, updated_at) = (row.time()?, row.time()?);
+        let text = row.text()?;
         let Some(uuid) = text.and_then(|text| Uuid::try_parse(text).ok()) else {
             tracing::warn!(id, uuid = text, "cluster template left out: its UUID is none");
             return Ok(None);
@@ -352,38 +352,38 @@ impl<L: FromColumn> FromCells for Option<ClusterTemplate<L>> {
             created_at,
             updated_at,
             uuid,
-            project_id: cells.string()?.unwrap_or_default(),
-            user_id: cells.string()?.unwrap_or_default(),
-            name: cells.string()?,
-            image_id: cells.string()?,
-            flavor_id: cells.string()?,
-            master_flavor_id: cells.string()?,
-            keypair_id: cells.string()?,
-            external_network_id: cells.string()?,
-            fixed_network: cells.string()?,
-            fixed_subnet: cells.string()?,
-            network_driver: cells.string()?,
-            volume_driver: cells.string()?,
-            dns_nameserver: cells.string()?,
-            apiserver_port: cells.integer()?,
-            docker_volume_size: cells.integer()?,
-            docker_storage_driver: cells.string()?,
-            cluster_distro: cells.string()?,
-            coe: cells.string()?.unwrap_or_default(),
-            http_proxy: cells.string()?,
-            https_proxy: cells.string()?,
-            no_proxy: cells.string()?,
-            registry_enabled: cells.flag()?,
-            labels: L::from_column(cells.text()?),
-            tls_disabled: cells.flag()?,
-            public: cells.flag()?,
-            server_type: cells.string()?.unwrap_or_else(|| "vm".to_owned()),
-            insecure_registry: cells.string()?,
-            master_lb_enabled: cells.flag()?,
-            floating_ip_enabled: cells.maybe_flag()?,
-            hidden: cells.flag()?,
-            tags: cells.string()?,
-            driver: cells.string()?,
+            project_id: row.string()?.unwrap_or_default(),
+            user_id: row.string()?.unwrap_or_default(),
+            name: row.string()?,
+            image_id: row.string()?,
+            flavor_id: row.string()?,
+            master_flavor_id: row.string()?,
+            keypair_id: row.string()?,
+            external_network_id: row.string()?,
+            fixed_network: row.string()?,
+            fixed_subnet: row.string()?,
+            network_driver: row.string()?,
+            volume_driver: row.string()?,
+            dns_nameserver: row.string()?,
+            apiserver_port: row.integer()?,
+            docker_volume_size: row.integer()?,
+            docker_storage_driver: row.string()?,
+            cluster_distro: row.string()?,
+            coe: row.string()?.unwrap_or_default(),
+            http_proxy: row.string()?,
+            https_proxy: row.string()?,
+            no_proxy: row.string()?,
+            registry_enabled: row.flag()?,
+            labels: L::from_column(row.text()?),
+            tls_disabled: row.flag()?,
+            public: row.flag()?,
+            server_type: row.string()?.unwrap_or_else(|| "vm".to_owned()),
+            insecure_registry: row.string()?,
+            master_lb_enabled: row.flag()?,
+            floating_ip_enabled: row.maybe_flag()?,
+            hidden: row.flag()?,
+            tags: row.string()?,
+            driver: row.string()?,
         }))
     }
 }

@@ -11,9 +11,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, MySqlPool, PgPool};
 
-use crate::begun::Begun;
 use crate::reader::{Reader, TRUSTED};
 use crate::seal::{Seal, SealError};
+use crate::select_cache::SelectCache;
 use crate::upstream::UpstreamHead;
 use crate::wakeup::Wakeups;
 use crate::{Result, StoreError};
@@ -79,7 +79,7 @@ pub(crate) struct Inner {
     write: DatabaseConnection,
     backend: Backend,
     pub(crate) head: OnceLock<UpstreamHead>,
-    pub(crate) begun: Begun,
+    pub(crate) select_cache: SelectCache,
     pub(crate) wakeups: Wakeups,
 }
 
@@ -111,8 +111,14 @@ impl Store {
                 (Backend::MySql, Reader::mysql(&pool, options.max_connections), pool.into())
             }
         };
-        let inner =
-            Inner { read, write, backend, head: OnceLock::new(), begun: Begun::default(), wakeups: Wakeups::default() };
+        let inner = Inner {
+            read,
+            write,
+            backend,
+            head: OnceLock::new(),
+            select_cache: SelectCache::default(),
+            wakeups: Wakeups::default(),
+        };
         let store = Self { inner: Arc::new(inner), seal: None };
         store.remember_head().await?;
         Ok(store)

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::entity::event;
 use crate::row::{clip, clip_to, corrupt, utc, uuid};
-use crate::transaction::{Turn, retry};
+use crate::transaction::{LockScope, retry};
 use crate::wakeup::bump;
 use crate::{Backend, Result, Store};
 
@@ -28,7 +28,7 @@ impl Store {
                 return insert(self.write(), &new).await;
             }
             let tx = self.begin().await?;
-            self.take_turn(&tx, Turn::Cluster(new.cluster_uuid)).await?;
+            self.lock(&tx, LockScope::Cluster(new.cluster_uuid)).await?;
             let event = insert(&tx, &new).await?;
             tx.commit().await?;
             Ok(event)

@@ -6,7 +6,7 @@ use magnum_domain::{OperationState, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::{cluster, event, lock, operation};
-use crate::transaction::{Turn, retry};
+use crate::transaction::{LockScope, retry};
 use crate::{Result, Store};
 
 /// Rows removed by one statement, so that none holds its locks for long.
@@ -77,7 +77,7 @@ impl Store {
             let turns = mentioned
                 .difference(&living)
                 .filter_map(|text| uuid::Uuid::try_parse(text).ok())
-                .map(|uuid| Turn::Cluster(uuid).name());
+                .map(|uuid| LockScope::Cluster(uuid).name());
             let delete = lock::Entity::delete_many().filter(lock::Column::Name.is_in(turns));
             retry(|| async { Ok(delete.clone().exec(self.write()).await?) }).await?;
         }

@@ -4,12 +4,13 @@
 //! what the conductor needs beyond them is in tables of our own (`conductor_*`). Everything that has to hold
 //! together is one transaction here, so no other crate knows about locks, retries or SQL.
 //!
-//! - `connect.rs`: URLs and pools; `reader.rs`: connections of reads; `begun.rs`: queries that are kept; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
+//! - `connect.rs`: URLs and pools; `reader.rs`: connections of reads; `select_cache.rs`: queries that are kept; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
 //! - `entity/`: one file per table; the other modules: what can be done with it, named as in `magnum-domain`
 
 pub mod certificate;
 pub mod cluster;
 pub mod cluster_template;
+pub mod cluster_view;
 pub mod connect;
 pub mod error;
 pub mod event;
@@ -25,13 +26,10 @@ pub mod resource;
 pub mod schema;
 pub mod seal;
 pub mod service;
-pub mod shown;
 pub mod upgrade;
 pub mod upstream;
 pub mod wakeup;
 
-mod begun;
-mod cells;
 mod entity;
 mod history;
 mod json;
@@ -40,10 +38,13 @@ mod reader;
 mod reconcile;
 mod request;
 mod row;
+mod row_reader;
+mod select_cache;
 mod transaction;
 
 pub use cluster::{CertificateRefs, ClusterSummary, NewCluster, Stats};
 pub use cluster_template::Visibility;
+pub use cluster_view::{ClusterView, NodegroupState};
 pub use connect::{Backend, ConnectOptions, Store};
 pub use error::{Result, StoreError, Unstorable};
 pub use json::LabelsText;
@@ -53,6 +54,5 @@ pub use page::{Ident, Page, Scope, SortDir};
 pub use request::Change;
 pub use schema::Schema;
 pub use seal::{Seal, SealError};
-pub use shown::{NodegroupState, ShownCluster};
 pub use upgrade::UpgradeStep;
 pub use upstream::UpstreamHead;

@@ -11,11 +11,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::cells::{Cells, FromCells, Read};
 use crate::entity::nodegroup;
 use crate::error::is_duplicate;
 use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::{clip, corrupt, naive};
+use crate::row_reader::{FromRow, Read, RowReader};
 use crate::transaction::retry;
 use crate::{Ident, Page, Result, Store, StoreError, json};
 
@@ -245,11 +245,11 @@ fn read_all<T>(rows: Vec<Read<Result<T>>>) -> Vec<T> {
 }
 
 /// In the order of the entity; nulls are read as upstream's objects read them.
-impl FromCells for Result<Nodegroup> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let id = cells.key()?;
-        let (created_at, updated_at) = (cells.time()?, cells.time()?);
-        let (uuid, name, cluster_id) = (cells.text()?, cells.string()?, cells.text()?);
+impl FromRow for Result<Nodegroup> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let id = row.key()?;
+        let (created_at, updated_at) = (row.time()?, row.time()?);
+        let (uuid, name, cluster_id) = (row.text()?, row.string()?, row.text()?);
         let (uuid, cluster_id) = match (read_uuid("uuid", id, uuid), read_uuid("cluster_id", id, cluster_id)) {
             (Ok(uuid), Ok(cluster_id)) => (uuid, cluster_id),
             (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
@@ -261,23 +261,23 @@ impl FromCells for Result<Nodegroup> {
             uuid,
             name: name.unwrap_or_default(),
             cluster_id,
-            project_id: cells.string()?.unwrap_or_default(),
-            docker_volume_size: cells.integer()?,
-            labels: json::read_labels(cells.text()?, "nodegroup.labels"),
-            flavor_id: cells.string()?,
-            image_id: cells.string()?,
-            node_addresses: json::read(cells.text()?, "nodegroup.node_addresses"),
-            node_count: cells.integer()?.unwrap_or(1),
-            max_node_count: cells.integer()?,
-            min_node_count: cells.integer()?.unwrap_or(0),
-            role: cells.string()?.unwrap_or_else(|| WORKER.to_owned()),
-            is_default: cells.flag()?,
-            stack_id: cells.string()?,
-            status: cells.string()?.map(ClusterStatus::from),
-            status_reason: cells.string()?,
-            version: cells.string()?,
-            node_labels: json::read_labels(cells.text()?, "nodegroup.node_labels"),
-            node_taints: json::read(cells.text()?, "nodegroup.node_taints"),
+            project_id: row.string()?.unwrap_or_default(),
+            docker_volume_size: row.integer()?,
+            labels: json::read_labels(row.text()?, "nodegroup.labels"),
+            flavor_id: row.string()?,
+            image_id: row.string()?,
+            node_addresses: json::read(row.text()?, "nodegroup.node_addresses"),
+            node_count: row.integer()?.unwrap_or(1),
+            max_node_count: row.integer()?,
+            min_node_count: row.integer()?.unwrap_or(0),
+            role: row.string()?.unwrap_or_else(|| WORKER.to_owned()),
+            is_default: row.flag()?,
+            stack_id: row.string()?,
+            status: row.string()?.map(ClusterStatus::from),
+            status_reason: row.string()?,
+            version: row.string()?,
+            node_labels: json::read_labels(row.text()?, "nodegroup.node_labels"),
+            node_taints: json::read(row.text()?, "nodegroup.node_taints"),
         }))
     }
 }
@@ -332,26 +332,26 @@ const SUMMARY: [nodegroup::Column; 12] = [
     nodegroup::Column::Status,
 ];
 
-impl FromCells for Result<NodegroupSummary> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let id = cells.key()?;
-        let uuid = match read_uuid("uuid", id, cells.text()?) {
+impl FromRow for Result<NodegroupSummary> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let id = row.key()?;
+        let uuid = match read_uuid("uuid", id, row.text()?) {
             Ok(uuid) => uuid,
             Err(error) => return Ok(Err(error)),
         };
         Ok(Ok(NodegroupSummary {
             id,
             uuid,
-            name: cells.string()?.unwrap_or_default(),
-            flavor_id: cells.string()?,
-            image_id: cells.string()?,
-            node_count: cells.integer()?.unwrap_or(1),
-            max_node_count: cells.integer()?,
-            min_node_count: cells.integer()?.unwrap_or(0),
-            role: cells.string()?.unwrap_or_else(|| WORKER.to_owned()),
-            is_default: cells.flag()?,
-            stack_id: cells.string()?,
-            status: cells.string()?.map(ClusterStatus::from),
+            name: row.string()?.unwrap_or_default(),
+            flavor_id: row.string()?,
+            image_id: row.string()?,
+            node_count: row.integer()?.unwrap_or(1),
+            max_node_count: row.integer()?,
+            min_node_count: row.integer()?.unwrap_or(0),
+            role: row.string()?.unwrap_or_else(|| WORKER.to_owned()),
+            is_default: row.flag()?,
+            stack_id: row.string()?,
+            status: row.string()?.map(ClusterStatus::from),
         }))
     }
 }
@@ -376,12 +376,12 @@ impl NodeCounts {
 /// The cluster, role and size of a group. A cluster that can't be read has no counts.
 struct Size(Option<Uuid>, NodeCounts);
 
-impl FromCells for Size {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let cluster = cells.text()?.and_then(|text| Uuid::try_parse(text).ok());
+impl FromRow for Size {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let cluster = row.text()?.and_then(|text| Uuid::try_parse(text).ok());
         let mut counts = NodeCounts::default();
-        let role = cells.text()?.unwrap_or(WORKER);
-        counts.add(role, cells.integer()?.unwrap_or(1));
+        let role = row.text()?.unwrap_or(WORKER);
+        counts.add(role, row.integer()?.unwrap_or(1));
         Ok(Self(cluster, counts))
     }
 }

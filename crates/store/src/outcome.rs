@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::entity::{cluster, node, nodegroup, operation, resource, x509keypair};
 use crate::operation::{OPERATION_STEP, cancel_unfinished, from_row, owned, unfinished};
 use crate::row::{clip, naive};
-use crate::transaction::{Turn, retry};
+use crate::transaction::{LockScope, retry};
 use crate::upstream::{UpstreamHead, select_at};
 use crate::wakeup::bump;
 use crate::{NodegroupChange, Result, Store, StoreError, json};
@@ -84,7 +84,7 @@ impl Store {
             };
             cancel_unfinished(&tx, operation.cluster_uuid, None).await?;
             delete_rows(&tx, self.head(), operation.cluster_uuid).await?;
-            self.forget_turn(&tx, Turn::Cluster(operation.cluster_uuid)).await?;
+            self.forget_lock(&tx, LockScope::Cluster(operation.cluster_uuid)).await?;
             tx.commit().await?;
             Ok(true)
         })
@@ -110,7 +110,7 @@ impl Store {
     ) -> Result<Option<Operation>> {
         let Some(found) = operation::Entity::find().filter(owned(uuid, owner)).one(tx).await? else { return Ok(None) };
         let found = from_row(found)?;
-        self.take_turn(tx, Turn::Cluster(found.cluster_uuid)).await?;
+        self.lock(tx, LockScope::Cluster(found.cluster_uuid)).await?;
         let now = now();
         let row = operation::ActiveModel {
             state: Set(state.as_str().to_owned()),

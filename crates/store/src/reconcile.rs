@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::entity::node;
 use crate::node::planned;
 use crate::operation::{from_row, unfinished};
-use crate::transaction::{Turn, retry};
+use crate::transaction::{LockScope, retry};
 use crate::wakeup::bump;
 use crate::{Result, Store};
 
@@ -42,7 +42,7 @@ impl Store {
     pub async fn reconcile_nodes(&self, cluster: Uuid, remove: &[String]) -> Result<Vec<Node>> {
         let nodes = retry(|| async {
             let tx = self.begin().await?;
-            self.take_turn(&tx, Turn::Cluster(cluster)).await?;
+            self.lock(&tx, LockScope::Cluster(cluster)).await?;
             let row = self.find_cluster(&tx, cluster).await?;
             let groups = self.nodegroups_in(&tx, cluster).await?;
             let nodes = self.nodes_in(&tx, cluster).await?;

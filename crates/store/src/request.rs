@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::entity::{cluster, operation};
 use crate::operation::{OPERATION_STEP, RESOURCE, cancel_unfinished, from_row, unfinished};
 use crate::row::naive;
-use crate::transaction::{Turn, retry};
+use crate::transaction::{LockScope, retry};
 use crate::wakeup::bump;
 use crate::{NodegroupChange, Result, Store, StoreError};
 
@@ -61,7 +61,7 @@ impl Store {
         allowed: &(dyn Fn(&ClusterStatus) -> bool + Sync),
         change: &Change,
     ) -> Result<Operation> {
-        self.take_turn(tx, Turn::Cluster(new.cluster_uuid)).await?;
+        self.lock(tx, LockScope::Cluster(new.cluster_uuid)).await?;
         let cluster = self.find_cluster(tx, new.cluster_uuid).await?;
         let others = unfinished(new.cluster_uuid).all(tx).await?;
         let others = others.into_iter().map(from_row).collect::<Result<Vec<_>>>()?;
@@ -206,7 +206,7 @@ impl Store {
         let find = || operation::Entity::find().filter(operation::Column::Uuid.eq(uuid.to_string())).one(tx);
         let missing = || StoreError::not_found(RESOURCE, uuid);
         let found = from_row(find().await?.ok_or_else(missing)?)?;
-        self.take_turn(tx, Turn::Cluster(found.cluster_uuid)).await?;
+        self.lock(tx, LockScope::Cluster(found.cluster_uuid)).await?;
         from_row(find().await?.ok_or_else(missing)?)
     }
 

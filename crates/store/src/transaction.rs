@@ -48,7 +48,7 @@ fn jitter() -> f64 {
 
 /// What takes turns: transactions on the same one run one after another.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Turn<'a> {
+pub(crate) enum LockScope<'a> {
     /// The number of clusters of a project.
     Project(&'a str),
     /// A template and the question whether it is in use.
@@ -57,7 +57,7 @@ pub(crate) enum Turn<'a> {
     Cluster(uuid::Uuid),
 }
 
-impl Turn<'_> {
+impl LockScope<'_> {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Project(id) => format!("project:{id}"),
@@ -84,7 +84,7 @@ impl Store {
     /// An update of a row of our own rather than `SELECT .. FOR UPDATE` of somebody else's: it can be taken for
     /// things that have no row yet, and Galera, which does not share read locks between nodes, lets only one of two
     /// such transactions commit. SQLite has one writer at a time anyway.
-    pub(crate) async fn take_turn(&self, tx: &DatabaseTransaction, turn: Turn<'_>) -> Result<()> {
+    pub(crate) async fn lock(&self, tx: &DatabaseTransaction, turn: LockScope<'_>) -> Result<()> {
         if self.backend() == Backend::Sqlite {
             return Ok(());
         }
@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Removes the row behind a turn, with the thing it was for.
-    pub(crate) async fn forget_turn(&self, tx: &DatabaseTransaction, turn: Turn<'_>) -> Result<()> {
+    pub(crate) async fn forget_lock(&self, tx: &DatabaseTransaction, turn: LockScope<'_>) -> Result<()> {
         lock::Entity::delete_many().filter(lock::Column::Name.eq(turn.name())).exec(tx).await?;
         Ok(())
     }

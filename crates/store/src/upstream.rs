@@ -195,7 +195,7 @@ impl UpstreamHead {
 impl Store {
     /// Every column of an entity; those that this database has not, as what stands for them.
     pub(crate) fn select<E: EntityTrait>(&self) -> Select<E> {
-        self.begun("every column", select_at::<E>)
+        self.cached_select("every column", select_at::<E>)
     }
 
     /// Whether clusters say themselves if their masters have a load balancer. Before, the template's word held.

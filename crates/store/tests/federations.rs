@@ -7,7 +7,7 @@ use common::Database;
 use magnum_store::{Ident, Page, SortDir, StoreError};
 use uuid::Uuid;
 
-/// A row as the original writes it.
+/// A row as upstream writes it.
 async fn insert(database: &Database, uuid: Uuid, name: &str, project: &str) {
     let sql = format!(
         "INSERT INTO federation (created_at, project_id, uuid, name, hostcluster_id, member_ids, status, \

@@ -54,7 +54,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Against {
-    /// The API beside the original and beside bare handlers, on the same database
+    /// The API beside upstream and beside bare handlers, on the same database
     Api(api::Options),
 }
 

@@ -1,7 +1,7 @@
-//! `cargo xtask conformance`: whether we answer as the original does.
+//! `cargo xtask conformance`: whether we answer as upstream does.
 //!
 //! The work is done by the crate `magnum-conformance`; here is what it needs: nothing for a replay, and with `--live`
-//! a lab with real Keystone, Glance, Nova and Neutron, and two releases of the original.
+//! a lab with real Keystone, Glance, Nova and Neutron, and two releases of upstream.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use clap::Args;
 use crate::exec::Server;
 use crate::lab::Lab;
 use crate::lab::services::{LOOKUPS, Service};
-use crate::original::{self, Release};
+use crate::upstream::{self, Release};
 use crate::workspace::Workspace;
 use crate::{debian, exec, say};
 
@@ -28,27 +28,27 @@ const RELEASES: &[Release] = &[Release::V23, Release::V21];
 /// How `cargo xtask conformance` is called.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Asks the original and our API in a lab, which is that of `cargo xtask lab up` if it is there.
+    /// Asks upstream and our API in a lab, which is that of `cargo xtask lab up` if it is there.
     #[arg(long)]
     live: bool,
-    /// Keeps the original's answers in place of the recorded ones.
+    /// Keeps upstream's answers in place of the recorded ones.
     #[arg(long, requires = "live")]
     record: bool,
-    /// Only this release of the original; may be given several times.
+    /// Only this release of upstream; may be given several times.
     #[arg(long, value_enum, requires = "live")]
-    original: Vec<Release>,
+    upstream: Vec<Release>,
     /// Only requests whose name begins so, such as `clusters/create`.
     #[arg(long, default_value = "")]
     only: String,
 }
 
-/// Compares our answers with the original's.
+/// Compares our answers with upstream's.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     debian::ensure(workspace, &[debian::COMPILER])?;
     if options.live {
         return live(workspace, options);
     }
-    say::step("Asking our API, and comparing with the original's recorded answers");
+    say::step("Asking our API, and comparing with upstream's recorded answers");
     exec::run(conformance(workspace).args(["replay", "--only", &options.only]))
 }
 
@@ -58,23 +58,23 @@ fn conformance(workspace: &Workspace) -> Command {
     command
 }
 
-/// Asks the original and ours everything, in one cloud.
+/// Asks upstream and ours everything, in one cloud.
 fn live(workspace: &Workspace, options: &Options) -> Result<()> {
     let began = Instant::now();
     say::step("Building");
     exec::run(workspace.cargo().args(["build", "--locked", "--quiet", "--package", "magnum-conformance"]))?;
-    let releases = match options.original.as_slice() {
+    let releases = match options.upstream.as_slice() {
         [] => RELEASES,
         some => some,
     };
-    let installed = releases.iter().map(|&release| Ok((release, original::install(workspace, release)?)));
+    let installed = releases.iter().map(|&release| Ok((release, upstream::install(workspace, release)?)));
     let installed = installed.collect::<Result<Vec<_>>>()?;
     let services: Vec<Service> = LOOKUPS.iter().copied().chain([Service::Rabbitmq]).collect();
     let mut lab = Lab::any(workspace, &services)?;
     let folder = workspace.in_target("conformance");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     say::step("Who is who in this lab");
-    let programs = workspace.root().join("conformance/original");
+    let programs = workspace.root().join("conformance/upstream");
     let translation = folder.join("people.json");
     exec::run_logged(
         Command::new(lab.values().fill("{{python}}")?)
@@ -92,13 +92,13 @@ fn live(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let mut servers = Vec::new();
     for (release, venv) in &installed {
-        say::step(&format!("Starting the original {release}, its conductor in one process with its API"));
+        say::step(&format!("Starting upstream {release}, its conductor in one process with its API"));
         let served = serve(&mut lab, *release, venv, &programs, &folder.join(release.number()))?;
-        command.args(["--original", release.number(), &served.url, &served.database]);
+        command.args(["--upstream", release.number(), &served.url, &served.database]);
         servers.push(served.server);
     }
     // Ours opens what the newest release has made for it.
-    let (release, venv) = installed.first().context("no release of the original")?;
+    let (release, venv) = installed.first().context("no release of upstream")?;
     let database = lab.database("conformance-ours")?;
     let configuration = configuration(&mut lab, *release, venv, &folder.join("ours"), &database)?;
     migrate(venv, &configuration)?;
@@ -111,7 +111,7 @@ fn live(workspace: &Workspace, options: &Options) -> Result<()> {
     outcome.and(stopped).and(down)
 }
 
-/// An original that runs.
+/// An upstream that runs.
 struct Served {
     server: Server,
     url: String,
@@ -124,19 +124,19 @@ fn serve(lab: &mut Lab, release: Release, venv: &Path, programs: &Path, folder: 
     migrate(venv, &configuration)?;
     let port = free_port()?;
     let mut server = Server::start(
-        &format!("the original {release}"),
+        &format!("upstream {release}"),
         Command::new(venv.join("bin/python"))
             .arg(programs.join("serve.py"))
             .arg(port.to_string())
             .arg("--config-file")
             .arg(&configuration),
-        folder.join("original.log"),
+        folder.join("upstream.log"),
     )?;
     server.wait_until(START, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
     Ok(Served { server, url: format!("http://127.0.0.1:{port}"), database })
 }
 
-/// Writes the original's configuration; answers where.
+/// Writes upstream's configuration; answers where.
 fn configuration(lab: &mut Lab, release: Release, venv: &Path, folder: &Path, database: &str) -> Result<PathBuf> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let values = lab
@@ -151,7 +151,7 @@ fn configuration(lab: &mut Lab, release: Release, venv: &Path, folder: &Path, da
     Ok(configuration)
 }
 
-/// Makes the original's tables.
+/// Makes upstream's tables.
 fn migrate(venv: &Path, configuration: &Path) -> Result<()> {
     let mut command = Command::new(venv.join("bin/magnum-db-manage"));
     exec::run_logged(

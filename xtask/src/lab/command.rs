@@ -9,9 +9,9 @@ use clap::{Args, Subcommand};
 use super::services::{self, Service};
 use super::state::State;
 use super::{DEFAULT_FIRST_PORT, Lab, folder, launch, probe, remove};
-use crate::original::{self, Release};
 use crate::owner::Life;
 use crate::say;
+use crate::upstream::{self, Release};
 use crate::workspace::Workspace;
 
 /// How long `status` waits for an answer.
@@ -31,9 +31,9 @@ enum Action {
         /// Only this service and what it needs; may be given several times.
         #[arg(long, value_enum)]
         only: Vec<Service>,
-        /// Also this release of the original, against the lab; may be given several times.
+        /// Also this release of upstream, against the lab; may be given several times.
         #[arg(long, value_enum)]
-        original: Vec<Release>,
+        upstream: Vec<Release>,
         /// Ports are chosen from this one on, each time the first free one.
         #[arg(long, default_value_t = DEFAULT_FIRST_PORT)]
         first_port: u16,
@@ -47,13 +47,13 @@ enum Action {
 /// Does what was asked.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     match &options.action {
-        Action::Up { only, original: releases, first_port } => {
+        Action::Up { only, upstream: releases, first_port } => {
             let began = Instant::now();
             let services = if only.is_empty() { services::all() } else { only.clone() };
             let mut lab = Lab::kept(workspace, &services, *first_port)?;
             for &release in releases {
-                let url = original::start(workspace, &mut lab, release)?;
-                say::note(&format!("the original {release} answers at {url}"));
+                let url = upstream::start(workspace, &mut lab, release)?;
+                say::note(&format!("upstream {release} answers at {url}"));
             }
             say::step(&format!("The lab is up after {}", say::seconds(began.elapsed())));
             say::note(&format!("clients:     OS_CLIENT_CONFIG_FILE={}", lab.folder.join("clouds.yaml").display()));
@@ -81,8 +81,8 @@ fn status(workspace: &Workspace) -> Result<()> {
         .filter(|row| !row.command.is_empty())
         .map(|row| (row, row.name.to_owned(), lab.values()))
         .collect();
-    for (name, database_url) in &lab.state.originals {
-        rows.extend(original::rows(&lab, name, database_url)?);
+    for (name, database_url) in &lab.state.upstreams {
+        rows.extend(upstream::rows(&lab, name, database_url)?);
     }
     for (row, name, values) in rows {
         let Some(process) = lab.state.processes.get(&name).copied() else { continue };

@@ -254,10 +254,10 @@ impl Lab {
         Ok(units.iter().filter_map(|unit| self.state.processes.get(&unit.name).copied()).collect())
     }
 
-    /// Remembers that an original belongs to the lab.
-    pub(crate) fn remember_original(&mut self, name: &str, database_url: &str) -> Result<()> {
+    /// Remembers that an upstream belongs to the lab.
+    pub(crate) fn remember_upstream(&mut self, name: &str, database_url: &str) -> Result<()> {
         let _lock = self.locked()?;
-        self.state.originals.insert(name.to_owned(), database_url.to_owned());
+        self.state.upstreams.insert(name.to_owned(), database_url.to_owned());
         self.state.write(&self.folder)
     }
 
@@ -269,7 +269,7 @@ impl Lab {
         Ok(port)
     }
 
-    /// The virtual host on RabbitMQ of the original of this name.
+    /// The virtual host on RabbitMQ of upstream of this name.
     pub(crate) fn virtual_host(&mut self, name: &str) -> Result<String> {
         let _lock = self.locked()?;
         let host = self.state.virtual_host(name)?;

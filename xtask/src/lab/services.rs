@@ -117,8 +117,8 @@ pub(crate) const PORTS: &[&str] = &[
     "magnum-api-23.0.0",
 ];
 
-/// How many originals a lab has room for: each has a virtual host of its own on RabbitMQ, `original-1` and so on.
-pub(crate) const ORIGINALS: usize = 6;
+/// How many upstreams a lab has room for: each has a virtual host of its own on RabbitMQ, `upstream-1` and so on.
+pub(crate) const UPSTREAMS: usize = 6;
 
 /// Questions of packages that would make databases in the system's own folders.
 pub(crate) const PRESEED: &str = "\

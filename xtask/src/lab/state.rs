@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::process::{self, Process};
-use super::services::{ORIGINALS, PORTS, TABLE};
+use super::services::{PORTS, TABLE, UPSTREAMS};
 use super::{CLOUD, SEED};
 use crate::databases::random_password;
 use crate::owner::Owner;
@@ -35,9 +35,9 @@ pub(crate) struct State {
     pub(crate) prepared: BTreeMap<String, usize>,
     /// Names of the interfaces that were there before us.
     pub(crate) interfaces: Vec<String>,
-    /// Names of the originals that belong to the lab, and their databases.
-    pub(crate) originals: BTreeMap<String, String>,
-    /// Virtual hosts on RabbitMQ, by the name of the original that has it.
+    /// Names of the upstreams that belong to the lab, and their databases.
+    pub(crate) upstreams: BTreeMap<String, String>,
+    /// Virtual hosts on RabbitMQ, by the name of upstream that has it.
     virtual_hosts: BTreeMap<String, String>,
 }
 
@@ -53,7 +53,7 @@ impl State {
             processes: BTreeMap::new(),
             prepared: BTreeMap::new(),
             interfaces: interfaces(),
-            originals: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
             virtual_hosts: BTreeMap::new(),
         };
         for name in PORTS {
@@ -89,14 +89,14 @@ impl State {
         process::boot().is_ok_and(|boot| boot == self.boot)
     }
 
-    /// The virtual host of the original of this name.
+    /// The virtual host of upstream of this name.
     pub(crate) fn virtual_host(&mut self, name: &str) -> Result<String> {
         let next = self.virtual_hosts.len() + 1;
         match self.virtual_hosts.get(name) {
             Some(host) => Ok(host.clone()),
-            None if next > ORIGINALS => bail!("a lab has room for {ORIGINALS} originals"),
+            None if next > UPSTREAMS => bail!("a lab has room for {UPSTREAMS} upstreams"),
             None => {
-                let host = format!("original-{next}");
+                let host = format!("upstream-{next}");
                 self.virtual_hosts.insert(name.to_owned(), host.clone());
                 Ok(host)
             }
@@ -156,14 +156,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(State::read(folder.path()).unwrap().is_none());
         let mut state = State::new(27_600).unwrap();
-        assert_eq!(state.virtual_host("a").unwrap(), "original-1");
+        assert_eq!(state.virtual_host("a").unwrap(), "upstream-1");
         state.write(folder.path()).unwrap();
         let mut read = State::read(folder.path()).unwrap().unwrap();
         assert!(read.is_current());
         assert_eq!((&read.ports, &read.password), (&state.ports, &state.password));
         assert_eq!(
             (read.virtual_host("b").unwrap(), read.virtual_host("a").unwrap()),
-            ("original-2".into(), "original-1".into())
+            ("upstream-2".into(), "upstream-1".into())
         );
     }
 }

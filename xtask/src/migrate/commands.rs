@@ -47,7 +47,7 @@ pub(crate) fn named(name: &str) -> Option<&'static [Also]> {
     }
 }
 
-/// What the original makes.
+/// What upstream makes.
 const BEFORE: &[Also] = &[
     demo(
         "coe cluster template create kubernetes --coe kubernetes --image ubuntu --external-network public \
@@ -73,8 +73,8 @@ const BEFORE: &[Also] = &[
     admin("coe quotas create --project-id {project} --resource Cluster --hard-limit 5", Says("hard_limit")),
 ];
 
-/// Of what the original has made: all that needs no driver works, what needs one is refused, and nothing is lost by it.
-/// Then a cluster of our own, in the original's database; it has to be gone before the original is back.
+/// Of what upstream has made: all that needs no driver works, what needs one is refused, and nothing is lost by it.
+/// Then a cluster of our own, in upstream's database; it has to be gone before upstream is back.
 const HERE: &[Also] = &[
     demo("coe cluster template list", Says("spare")),
     demo("coe cluster template show kubernetes", Says("flannel")),
@@ -129,7 +129,7 @@ const HERE: &[Also] = &[
     cloud("image delete made-here", Says("")),
 ];
 
-/// What was made here, as the original sees it.
+/// What was made here, as upstream sees it.
 const AFTER: &[Also] = &[
     demo("coe cluster template show spare", Says("| 7")),
     demo("coe cluster template update spare --docker-volume-size 9", Says("| 9")),

@@ -1,6 +1,6 @@
-//! `cargo xtask migrate`: the walk-through of `docs/migrate.md`, with a real original before and after.
+//! `cargo xtask migrate`: the walk-through of `docs/migrate.md`, with a real upstream before and after.
 //!
-//! The original makes clusters in its database, is stopped, ours takes over with the same `magnum.conf`, and gives back.
+//! Upstream makes clusters in its database, is stopped, ours takes over with the same `magnum.conf`, and gives back.
 //! The commands are those of the document, and what it says they print must be printed. Only three things differ from an
 //! operator's machine: files are in a temporary folder, the database has another name, and there is no systemd, so
 //! `systemctl stop` and `systemctl start` are done by this program.
@@ -23,27 +23,27 @@ use tempfile::TempDir;
 use crate::exec::Server;
 use crate::lab::Lab;
 use crate::lab::services::LOOKUPS;
-use crate::original::{Original, Release};
+use crate::upstream::{Release, Upstream};
 use crate::workspace::Workspace;
 use crate::{exec, http, python, say, server};
 use commands::{Also, Expected};
 use walk::Step;
 
-const HEADING: &str = "From the original to this, and back";
+const HEADING: &str = "From upstream to this, and back";
 /// The releases that are tried unless one is named.
 pub(crate) const RELEASES: &[Release] = &[Release::V23, Release::V21];
 /// How long a cluster may take for a change, and a server to its first answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(500);
-/// Tables in which the original keeps what tenants have made; the rest is about its processes.
+/// Tables in which upstream keeps what tenants have made; the rest is about its processes.
 const TABLES: &str = "cluster cluster_template federation nodegroup quotas x509keypair";
 
 /// How `cargo xtask migrate` is called.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Only this release of the original.
+    /// Only this release of upstream.
     #[arg(long, value_enum)]
-    original: Vec<Release>,
+    upstream: Vec<Release>,
 }
 
 /// Follows the document with each release, in a lab that is there or is made for it.
@@ -51,7 +51,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let programs = server::build(workspace)?;
     let openstack = python::openstack_client(workspace, true)?;
     let mut lab = Lab::any(workspace, LOOKUPS)?;
-    let releases = if options.original.is_empty() { RELEASES } else { &options.original };
+    let releases = if options.upstream.is_empty() { RELEASES } else { &options.upstream };
     for &release in releases {
         follow(workspace, &mut lab, release, &programs.magnum, &openstack)?;
     }
@@ -86,7 +86,7 @@ pub(crate) fn follow(
     }
     drop(walk);
     let took = say::seconds(began.elapsed());
-    say::note(&format!("{count} commands besides those of the document, with the original {release}: {took}"));
+    say::note(&format!("{count} commands besides those of the document, with upstream {release}: {took}"));
     Ok(())
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn follow(
 #[derive(Debug)]
 enum Serving {
     Nobody,
-    Original(Original),
+    Upstream(Upstream),
     Ours { _api: Server, _conductor: Server },
 }
 
@@ -114,7 +114,7 @@ struct Walk<'a> {
     /// What stands for what in the document.
     words: Vec<(&'static str, String)>,
     path: String,
-    /// Tables and rows as the original left them.
+    /// Tables and rows as upstream left them.
     left: Option<[String; 2]>,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Self> {
         let name = format!("migrate-{release}");
         let database = lab.database(&name)?;
-        let original = Original::start(workspace, lab, release, &name, &database)?;
+        let upstream = Upstream::start(workspace, lab, release, &name, &database)?;
         let folder = tempfile::Builder::new().prefix("magnum-migrate-").tempdir().context("cannot make a folder")?;
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
             ("/usr/local/bin", bin.to_string_lossy().into_owned()),
             ("mariadb-dump magnum", format!("mariadb-dump {name}")),
         ];
-        let url = original.url().to_owned();
+        let url = upstream.url().to_owned();
         let mut walk = Self {
             workspace,
             lab,
@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
             database,
             url,
             folder,
-            serving: Serving::Original(original),
+            serving: Serving::Upstream(upstream),
             is_ours_next: true,
             words,
             path: path.to_string_lossy().into_owned(),
@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// After a failure: deletes what ours has made, whose nodes would outlive it. What is the original's is refused.
+    /// After a failure: deletes what ours has made, whose nodes would outlive it. What is upstream's is refused.
     fn take_down(&self) -> Result<()> {
         if !matches!(self.serving, Serving::Ours { .. }) {
             return Ok(());
@@ -283,8 +283,8 @@ impl<'a> Walk<'a> {
     fn stop(&mut self, units: &str) -> Result<String> {
         ensure!(units == "magnum-api magnum-conductor", "systemctl knows no {units} here");
         match std::mem::replace(&mut self.serving, Serving::Nobody) {
-            Serving::Original(original) => {
-                original.stop()?;
+            Serving::Upstream(upstream) => {
+                upstream.stop()?;
                 self.left = Some([self.dump("--no-data")?, self.dump("--no-create-info")?]);
             }
             ours => drop(ours),
@@ -306,11 +306,11 @@ impl<'a> Walk<'a> {
             api.wait_until(PATIENCE, || http.get("/healthcheck").is_ok_and(|answer| answer.status == 200))?;
             let is_as_left = |left: &[String; 2]| Ok::<_, anyhow::Error>(left[1] == self.dump("--no-create-info")?);
             if self.left.as_ref().map(is_as_left).transpose()? == Some(false) {
-                bail!("taking over has changed rows of the original");
+                bail!("taking over has changed rows of upstream");
             }
             Serving::Ours { _api: api, _conductor: conductor }
         } else {
-            Serving::Original(Original::start(self.workspace, self.lab, self.release, &self.name, &self.database)?)
+            Serving::Upstream(Upstream::start(self.workspace, self.lab, self.release, &self.name, &self.database)?)
         };
         self.is_ours_next = !self.is_ours_next;
         Ok(String::new())
@@ -321,7 +321,7 @@ impl<'a> Walk<'a> {
         if let Some([tables, _]) = &self.left
             && *tables != self.dump("--no-data")?
         {
-            bail!("the original's tables have been altered {name}");
+            bail!("upstream's tables have been altered {name}");
         }
         Ok(())
     }

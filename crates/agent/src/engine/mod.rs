@@ -1,8 +1,8 @@
 //! The container engine of this node: its configuration, its process, whether it answers.
 
 mod configuration;
+mod dockerd;
 mod log;
-mod own;
 mod systemd;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::error::AgentError;
 use crate::{files, identity};
 use configuration::Configuration;
-use own::OwnProcess;
+use dockerd::DockerdProcess;
 use systemd::Unit;
 
 /// How long an engine may take to answer after its start; with many containers to take up again it takes a while.
@@ -27,7 +27,7 @@ const PING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who looks after the engine's process.
 enum Keeper {
-    Own(OwnProcess),
+    Own(DockerdProcess),
     Systemd(Unit),
 }
 
@@ -72,7 +72,7 @@ impl Engine {
         let layout = Layout::new(config);
         [&layout.data, &layout.run].into_iter().try_for_each(|folder| files::private_folder(folder))?;
         let keeper = match config.supervisor {
-            Supervisor::Agent => Keeper::Own(OwnProcess::find(&layout)?),
+            Supervisor::Agent => Keeper::Own(DockerdProcess::find(&layout)?),
             Supervisor::Systemd => Keeper::Systemd(Unit::of_machine()),
         };
         let client = EngineClient::unix(&layout.socket)?;

@@ -12,7 +12,7 @@ pub(crate) use read::{Body, one, read};
 
 /// What a field may hold.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum FieldType {
     /// Text of so many characters.
     Text {
         /// Fewest.
@@ -97,7 +97,7 @@ pub(crate) struct FieldSpec {
     /// Its key.
     pub(crate) name: &'static str,
     /// What it may hold.
-    pub(crate) kind: Kind,
+    pub(crate) kind: FieldType,
     /// Who may set it.
     pub(crate) access: Access,
     /// What an explicit null means.
@@ -109,7 +109,7 @@ pub(crate) struct FieldSpec {
 }
 
 impl FieldSpec {
-    const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
+    const fn new(name: &'static str, kind: FieldType, about: &'static str) -> Self {
         Self { name, kind, access: Access::Optional, null: Null::Nothing, preset: Preset::Null, about }
     }
 
@@ -120,12 +120,12 @@ impl FieldSpec {
     }
 
     const fn read_only(name: &'static str) -> Self {
-        let mut field = Self::new(name, Kind::Anything, "Set by the server.");
+        let mut field = Self::new(name, FieldType::Anything, "Set by the server.");
         field.access = Access::ReadOnly;
         field
     }
 
-    const fn ignored(name: &'static str, kind: Kind) -> Self {
+    const fn ignored(name: &'static str, kind: FieldType) -> Self {
         let mut field = Self::new(name, kind, "Accepted and left alone: the server's own.");
         field.access = Access::Ignored;
         field

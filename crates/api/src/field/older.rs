@@ -3,38 +3,38 @@
 
 use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
 use super::table::{COES, POSITIVE, STATUSES, TEXT, field, fixed};
-use super::{BodySpec, FieldSpec, Kind};
+use super::{BodySpec, FieldSpec, FieldType};
 
 /// `POST` and `PATCH /v1/bays`.
 pub(crate) const BAY: BodySpec = BodySpec {
     argument: "bay",
     fields: &[
-        FieldSpec::ignored("uuid", Kind::Uuid),
-        field("name", Kind::Name { max: 242 }, "Name, not unique; made up when it is not given."),
-        field("baymodel_id", Kind::FreeText, "UUID or name of the bay model.").mandatory(),
+        FieldSpec::ignored("uuid", FieldType::Uuid),
+        field("name", FieldType::Name { max: 242 }, "Name, not unique; made up when it is not given."),
+        field("baymodel_id", FieldType::FreeText, "UUID or name of the bay model.").mandatory(),
         field("node_count", POSITIVE, "Number of workers.").or(Count(1)).not_null(),
         field("master_count", POSITIVE, "Number of masters, odd.").or(Count(1)).not_null(),
         field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
-        field("labels", Kind::Dictionary, "Labels; empty means the bay model's."),
+        field("labels", FieldType::Dictionary, "Labels; empty means the bay model's."),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
-        field("bay_create_timeout", Kind::Integer { min: 0, max: i32::MAX }, "Minutes that creation may take.")
+        field("bay_create_timeout", FieldType::Integer { min: 0, max: i32::MAX }, "Minutes that creation may take.")
             .or(Count(60)),
         fixed("links"),
         fixed("stack_id"),
-        FieldSpec::ignored("status", Kind::Word(STATUSES)),
-        FieldSpec::ignored("status_reason", Kind::FreeText),
-        field("discovery_url", Kind::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
+        FieldSpec::ignored("status", FieldType::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", FieldType::FreeText),
+        field("discovery_url", FieldType::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
         fixed("api_address"),
         fixed("coe_version"),
         fixed("container_version"),
         fixed("node_addresses"),
         fixed("master_addresses"),
-        FieldSpec::ignored("bay_faults", Kind::Dictionary),
+        FieldSpec::ignored("bay_faults", FieldType::Dictionary),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
-        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs."),
-        field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters."),
+        field("floating_ip_enabled", FieldType::Boolean, "Whether nodes get floating IPs."),
+        field("master_lb_enabled", FieldType::Boolean, "Whether a load balancer stands before the masters."),
         fixed("created_at"),
         fixed("updated_at"),
     ],
@@ -44,20 +44,20 @@ pub(crate) const BAY: BodySpec = BodySpec {
 pub(crate) const BAY_MODEL: BodySpec = BodySpec {
     argument: "baymodel",
     fields: &[
-        field("uuid", Kind::Uuid, "Identity; made up when it is not given."),
+        field("uuid", FieldType::Uuid, "Identity; made up when it is not given."),
         field("name", TEXT, "Name, not unique; made up when it is not given."),
         // Missed by its own rule, which has words of its own for it.
-        field("coe", Kind::Word(COES), "Container orchestration engine."),
+        field("coe", FieldType::Word(COES), "Container orchestration engine."),
         field("image_id", TEXT, "Name or id of the image of the nodes.").mandatory(),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
-        field("dns_nameserver", Kind::NameServers, "IPv4 address of the name server."),
+        field("dns_nameserver", FieldType::NameServers, "IPv4 address of the name server."),
         field("keypair_id", TEXT, "Key pair for the nodes.").mandatory(),
         field("external_network_id", TEXT, "Name or id of the network that leads outside."),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
         field("network_driver", TEXT, "Network driver of the engine."),
-        field("apiserver_port", Kind::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
+        field("apiserver_port", FieldType::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
         field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
         field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
         fixed("links"),
@@ -65,23 +65,23 @@ pub(crate) const BAY_MODEL: BodySpec = BodySpec {
         field("https_proxy", TEXT, "Proxy for HTTPS."),
         field("no_proxy", TEXT, "Hosts reached without a proxy, separated by commas."),
         field("volume_driver", TEXT, "Volume driver of the engine."),
-        field("registry_enabled", Kind::Boolean, "Whether bays have a registry of their own.")
+        field("registry_enabled", FieldType::Boolean, "Whether bays have a registry of their own.")
             .or(Is(false))
             .null_is_preset(),
-        field("labels", Kind::Dictionary, "Labels that bays inherit.").or(Empty).null_is_preset(),
-        field("tls_disabled", Kind::Boolean, "Whether the engine's API is served without TLS.")
+        field("labels", FieldType::Dictionary, "Labels that bays inherit.").or(Empty).null_is_preset(),
+        field("tls_disabled", FieldType::Boolean, "Whether the engine's API is served without TLS.")
             .or(Is(false))
             .null_is_preset(),
-        field("public", Kind::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
-        field("server_type", Kind::Word(&["vm", "bm"]), "Kind of server.").or(Says("vm")),
+        field("public", FieldType::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
+        field("server_type", FieldType::Word(&["vm", "bm"]), "FieldType of server.").or(Says("vm")),
         field("insecure_registry", TEXT, "Registry to use without TLS."),
         field("docker_storage_driver", TEXT, "Storage driver of the container engine."),
-        field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters.")
+        field("master_lb_enabled", FieldType::Boolean, "Whether a load balancer stands before the masters.")
             .or(Is(false))
             .null_is_preset(),
-        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs.").or(Is(true)),
-        field("hidden", Kind::Boolean, "Whether it is kept out of lists.").or(Is(false)).null_is_preset(),
-        field("tags", Kind::Text { min: 0, max: 255 }, "Words, separated by commas."),
+        field("floating_ip_enabled", FieldType::Boolean, "Whether nodes get floating IPs.").or(Is(true)),
+        field("hidden", FieldType::Boolean, "Whether it is kept out of lists.").or(Is(false)).null_is_preset(),
+        field("tags", FieldType::Text { min: 0, max: 255 }, "Words, separated by commas."),
         fixed("created_at"),
         fixed("updated_at"),
     ],

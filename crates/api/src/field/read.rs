@@ -7,7 +7,7 @@ use magnum_domain::nodegroup::Taint;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Access, BodySpec, FieldSpec, Kind, Null, Preset};
+use super::{Access, BodySpec, FieldSpec, FieldType, Null, Preset};
 use crate::error::{ApiError, Result};
 use crate::python;
 
@@ -148,32 +148,32 @@ pub(crate) fn one(field: &FieldSpec, value: &Value, whole: &Whole<'_>) -> Result
         _ => {}
     }
     match field.kind {
-        Kind::Anything => Ok(Value::Null),
-        Kind::Text { min, max } => text(field.name, value, min, max),
-        Kind::Name { max } => {
+        FieldType::Anything => Ok(Value::Null),
+        FieldType::Text { min, max } => text(field.name, value, min, max),
+        FieldType::Name { max } => {
             let value = text(field.name, value, 1, max)?;
             if value.as_str().is_some_and(is_name) {
                 return Ok(value);
             }
             Err(wrong(field.name, &value, "Value should match the pattern ^[a-zA-Z][a-zA-Z0-9_.-]*$"))
         }
-        Kind::FreeText => free_text(field, value),
-        Kind::Integer { min, max } => integer(field.name, value, min, max, whole),
-        Kind::Boolean => boolean(value)
+        FieldType::FreeText => free_text(field, value),
+        FieldType::Integer { min, max } => integer(field.name, value, min, max, whole),
+        FieldType::Boolean => boolean(value)
             .map(Value::Bool)
             .ok_or_else(|| wrong(field.name, value, "Value should be a boolean: true or false")),
-        Kind::Word(words) => word(field.name, value, words),
-        Kind::Uuid => value
+        FieldType::Word(words) => word(field.name, value, words),
+        FieldType::Uuid => value
             .as_str()
             .and_then(|text| Uuid::try_parse(text).ok())
             .map(|uuid| Value::from(uuid.to_string()))
             .ok_or_else(|| {
                 ApiError::invalid(format!("Expected a uuid but received {}.", shorten(&python::to_str(value))))
             }),
-        Kind::Dictionary => dictionary(field.name, value, whole),
-        Kind::Texts => texts(field.name, value, whole),
-        Kind::Taints => taints(value),
-        Kind::NameServers => name_servers(value),
+        FieldType::Dictionary => dictionary(field.name, value, whole),
+        FieldType::Texts => texts(field.name, value, whole),
+        FieldType::Taints => taints(value),
+        FieldType::NameServers => name_servers(value),
     }
 }
 
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_are_taken_as_the_original_takes_them() {
+    fn spellings_are_taken_as_upstream_takes_them() {
         let body = read(
             &table::CLUSTER,
             &json!({"cluster_template_id": "t", "node_count": "3", "master_count": 1.9, "merge_labels": "YES",
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_the_originals() {
+    fn messages_are_upstreams() {
         let table = [
             (
                 json!({}),

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::read::{ENTRIES, FREE_TEXT};
-use super::{Access, BodySpec, FieldSpec, Kind, Null, older, table};
+use super::{Access, BodySpec, FieldSpec, FieldType, Null, older, table};
 
 /// Bodies by name: what `request_body` of a handler refers to.
 macro_rules! bodies {
@@ -83,20 +83,20 @@ fn property(field: &FieldSpec) -> RefOr<Schema> {
         return ObjectBuilder::new().description(Some("Set by the server.")).schema_type(Type::Null).into();
     }
     match field.kind {
-        Kind::Text { min, max } => {
+        FieldType::Text { min, max } => {
             typed(Type::String).min_length(Some(min)).max_length(Some(max)).pattern(Some(PRINTABLE)).into()
         }
-        Kind::Name { max } => typed(Type::String)
+        FieldType::Name { max } => typed(Type::String)
             .min_length(Some(1))
             .max_length(Some(max))
             .pattern(Some("^[a-zA-Z][a-zA-Z0-9_.-]*$"))
             .into(),
-        Kind::FreeText => typed(Type::String).max_length(Some(FREE_TEXT)).pattern(Some(LAYOUT)).into(),
-        Kind::NameServers => typed(Type::String)
+        FieldType::FreeText => typed(Type::String).max_length(Some(FREE_TEXT)).pattern(Some(LAYOUT)).into(),
+        FieldType::NameServers => typed(Type::String)
             .max_length(Some(255))
             .pattern(Some(r"^\s*[0-9]+(\.[0-9]+){3}\s*(,\s*[0-9]+(\.[0-9]+){3}\s*)*$"))
             .into(),
-        Kind::Integer { min, max } => {
+        FieldType::Integer { min, max } => {
             let other = ObjectBuilder::new()
                 .description(Some(
                     "Taken too: digits in a text, a number with a fraction (which is cut off), true for 1.",
@@ -108,7 +108,7 @@ fn property(field: &FieldSpec) -> RefOr<Schema> {
             let own = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max));
             any(field, is_nullable, [own, other])
         }
-        Kind::Boolean => {
+        FieldType::Boolean => {
             let word = ObjectBuilder::new()
                 .description(Some("Taken too: `true`, `t`, `yes`, `y`, `on`, `1` and their opposites, in any case."))
                 .schema_type(Type::String)
@@ -116,21 +116,21 @@ fn property(field: &FieldSpec) -> RefOr<Schema> {
             let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(1));
             any(field, is_nullable, [ObjectBuilder::new().schema_type(Type::Boolean), word, number])
         }
-        Kind::Word(words) => {
+        FieldType::Word(words) => {
             let words = words.iter().map(|word| Value::from(*word));
             typed(Type::String).enum_values(Some(words.chain(is_nullable.then_some(Value::Null)))).into()
         }
-        Kind::Uuid => typed(Type::String).pattern(Some(UUID)).into(),
-        Kind::Dictionary => typed(Type::Object)
+        FieldType::Uuid => typed(Type::String).pattern(Some(UUID)).into(),
+        FieldType::Dictionary => typed(Type::Object)
             .max_properties(Some(ENTRIES))
             .property_names(Some(
                 ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).pattern(Some(PRINTABLE)).build(),
             ))
             .additional_properties(Some(AdditionalProperties::RefOr(scalar())))
             .into(),
-        Kind::Texts => list(field, is_nullable, ObjectBuilder::new().schema_type(Type::String)),
-        Kind::Taints => list(field, is_nullable, taint()),
-        Kind::Anything => ObjectBuilder::new().schema_type(SchemaType::AnyValue).into(),
+        FieldType::Texts => list(field, is_nullable, ObjectBuilder::new().schema_type(Type::String)),
+        FieldType::Taints => list(field, is_nullable, taint()),
+        FieldType::Anything => ObjectBuilder::new().schema_type(SchemaType::AnyValue).into(),
     }
 }
 

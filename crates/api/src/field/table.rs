@@ -1,14 +1,14 @@
 //! The fields of every body, in the order of the reference.
 
 use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
-use super::{BodySpec, FieldSpec, Kind};
+use super::{BodySpec, FieldSpec, FieldType};
 
 /// Any text of 1 to 255 characters.
-pub(super) const TEXT: Kind = Kind::Text { min: 1, max: 255 };
+pub(super) const TEXT: FieldType = FieldType::Text { min: 1, max: 255 };
 /// A number of nodes.
-const NODES: Kind = Kind::Integer { min: 0, max: i32::MAX };
+const NODES: FieldType = FieldType::Integer { min: 0, max: i32::MAX };
 /// A number from one.
-pub(super) const POSITIVE: Kind = Kind::Integer { min: 1, max: i32::MAX };
+pub(super) const POSITIVE: FieldType = FieldType::Integer { min: 1, max: i32::MAX };
 
 /// Statuses of clusters and node groups.
 pub(crate) const STATUSES: &[&str] = &[
@@ -36,7 +36,7 @@ const HEALTH: &[&str] = &["HEALTHY", "UNHEALTHY", "UNKNOWN"];
 /// Orchestration engines: upstream's of all its releases.
 pub(crate) const COES: &[&str] = &["kubernetes", "swarm", "swarm-mode", "mesos", "dcos"];
 
-pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> FieldSpec {
+pub(super) const fn field(name: &'static str, kind: FieldType, about: &'static str) -> FieldSpec {
     FieldSpec::new(name, kind, about)
 }
 
@@ -48,45 +48,47 @@ pub(super) const fn fixed(name: &'static str) -> FieldSpec {
 pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
     argument: "cluster_template",
     fields: &[
-        field("uuid", Kind::Uuid, "Identity; made up when it is not given."),
+        field("uuid", FieldType::Uuid, "Identity; made up when it is not given."),
         field("name", TEXT, "Name, not unique; made up when it is not given."),
         // Missed by its own rule, which has words of its own for it.
-        field("coe", Kind::Word(COES), "Container orchestration engine."),
+        field("coe", FieldType::Word(COES), "Container orchestration engine."),
         field("image_id", TEXT, "Name or id of the image of the nodes.").mandatory(),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
-        field("dns_nameserver", Kind::NameServers, "IPv4 addresses of name servers, separated by commas."),
+        field("dns_nameserver", FieldType::NameServers, "IPv4 addresses of name servers, separated by commas."),
         field("keypair_id", TEXT, "Default key pair for the nodes."),
         field("external_network_id", TEXT, "Name or id of the network that leads outside."),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
         field("network_driver", TEXT, "Network driver of the engine."),
-        field("apiserver_port", Kind::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
+        field("apiserver_port", FieldType::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
         field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
         field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
         field("http_proxy", TEXT, "Proxy for HTTP."),
         field("https_proxy", TEXT, "Proxy for HTTPS."),
         field("no_proxy", TEXT, "Hosts reached without a proxy, separated by commas."),
         field("volume_driver", TEXT, "Volume driver of the engine."),
-        field("registry_enabled", Kind::Boolean, "Whether clusters have a registry of their own.")
+        field("registry_enabled", FieldType::Boolean, "Whether clusters have a registry of their own.")
             .or(Is(false))
             .null_is_preset(),
-        field("labels", Kind::Dictionary, "Labels that clusters inherit.").or(Empty).null_is_preset(),
-        field("tls_disabled", Kind::Boolean, "Whether the engine's API is served without TLS.")
+        field("labels", FieldType::Dictionary, "Labels that clusters inherit.").or(Empty).null_is_preset(),
+        field("tls_disabled", FieldType::Boolean, "Whether the engine's API is served without TLS.")
             .or(Is(false))
             .null_is_preset(),
-        field("public", Kind::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
-        field("server_type", Kind::Word(&["vm", "bm"]), "Kind of server.").or(Says("vm")),
+        field("public", FieldType::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
+        field("server_type", FieldType::Word(&["vm", "bm"]), "FieldType of server.").or(Says("vm")),
         field("insecure_registry", TEXT, "Registry to use without TLS."),
         field("docker_storage_driver", TEXT, "Storage driver of the container engine."),
-        field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters.")
+        field("master_lb_enabled", FieldType::Boolean, "Whether a load balancer stands before the masters.")
             .or(Is(false))
             .null_is_preset(),
-        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs.").or(Is(true)).null_is_preset(),
-        field("hidden", Kind::Boolean, "Whether it is kept out of lists and cluster creation.")
+        field("floating_ip_enabled", FieldType::Boolean, "Whether nodes get floating IPs.")
+            .or(Is(true))
+            .null_is_preset(),
+        field("hidden", FieldType::Boolean, "Whether it is kept out of lists and cluster creation.")
             .or(Is(false))
             .null_is_preset(),
-        field("tags", Kind::Text { min: 0, max: 255 }, "Words, separated by commas."),
+        field("tags", FieldType::Text { min: 0, max: 255 }, "Words, separated by commas."),
         field("driver", TEXT, "Name of the driver."),
         fixed("links"),
         fixed("project_id"),
@@ -100,33 +102,33 @@ pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
 pub(crate) const CLUSTER: BodySpec = BodySpec {
     argument: "cluster",
     fields: &[
-        FieldSpec::ignored("uuid", Kind::Uuid),
-        field("name", Kind::Name { max: 242 }, "Name, not unique; made up when it is not given."),
-        field("cluster_template_id", Kind::FreeText, "UUID, name or integer id of the template.").mandatory(),
+        FieldSpec::ignored("uuid", FieldType::Uuid),
+        field("name", FieldType::Name { max: 242 }, "Name, not unique; made up when it is not given."),
+        field("cluster_template_id", FieldType::FreeText, "UUID, name or integer id of the template.").mandatory(),
         field("keypair", TEXT, "Key pair for the nodes."),
         field("node_count", NODES, "Number of workers; 0 from 1.10 on.").or(Count(1)).not_null(),
         field("master_count", POSITIVE, "Number of masters, odd.").or(Count(1)).not_null(),
         field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
-        field("labels", Kind::Dictionary, "Labels; empty means the template's."),
-        field("merge_labels", Kind::Boolean, "Whether the labels are laid over the template's.")
+        field("labels", FieldType::Dictionary, "Labels; empty means the template's."),
+        field("merge_labels", FieldType::Boolean, "Whether the labels are laid over the template's.")
             .or(Is(false))
             .null_is_preset(),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
         field("create_timeout", NODES, "Minutes that creation may take; 0 and null mean 60.").or(Count(60)),
-        field("discovery_url", Kind::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
+        field("discovery_url", FieldType::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
-        field("floating_ip_enabled", Kind::Boolean, "Whether nodes get floating IPs."),
-        field("master_lb_enabled", Kind::Boolean, "Whether a load balancer stands before the masters."),
-        FieldSpec::ignored("status", Kind::Word(STATUSES)),
-        FieldSpec::ignored("status_reason", Kind::FreeText),
-        FieldSpec::ignored("health_status", Kind::Word(HEALTH)),
-        FieldSpec::ignored("health_status_reason", Kind::Dictionary),
-        FieldSpec::ignored("faults", Kind::Dictionary),
-        FieldSpec::ignored("labels_overridden", Kind::Dictionary),
-        FieldSpec::ignored("labels_added", Kind::Dictionary),
-        FieldSpec::ignored("labels_skipped", Kind::Dictionary),
+        field("floating_ip_enabled", FieldType::Boolean, "Whether nodes get floating IPs."),
+        field("master_lb_enabled", FieldType::Boolean, "Whether a load balancer stands before the masters."),
+        FieldSpec::ignored("status", FieldType::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", FieldType::FreeText),
+        FieldSpec::ignored("health_status", FieldType::Word(HEALTH)),
+        FieldSpec::ignored("health_status_reason", FieldType::Dictionary),
+        FieldSpec::ignored("faults", FieldType::Dictionary),
+        FieldSpec::ignored("labels_overridden", FieldType::Dictionary),
+        FieldSpec::ignored("labels_added", FieldType::Dictionary),
+        FieldSpec::ignored("labels_skipped", FieldType::Dictionary),
         fixed("links"),
         fixed("stack_id"),
         fixed("cluster_id"),
@@ -147,7 +149,7 @@ pub(crate) const RESIZE: BodySpec = BodySpec {
     argument: "cluster_resize_req",
     fields: &[
         field("node_count", NODES, "New number of nodes; 0 from 1.10 on.").mandatory(),
-        field("nodes_to_remove", Kind::Texts, "Nodes to take out first: UUIDs, names or addresses."),
+        field("nodes_to_remove", FieldType::Texts, "Nodes to take out first: UUIDs, names or addresses."),
         field("nodegroup", TEXT, "Node group to resize; the default workers when it is not given."),
     ],
 };
@@ -174,22 +176,22 @@ pub(crate) const NODEGROUP: BodySpec = BodySpec {
         field("flavor_id", TEXT, "Name or id of the flavor; the cluster's when it is not given."),
         field("image_id", TEXT, "Name or id of the image; the template's when it is not given."),
         field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
-        field("labels", Kind::Dictionary, "Labels; the cluster's when they are not given."),
-        field("merge_labels", Kind::Boolean, "Whether the labels are laid over the cluster's.")
+        field("labels", FieldType::Dictionary, "Labels; the cluster's when they are not given."),
+        field("merge_labels", FieldType::Boolean, "Whether the labels are laid over the cluster's.")
             .or(Is(false))
             .null_is_preset(),
-        field("node_labels", Kind::Dictionary, "Labels of the nodes."),
-        field("node_taints", Kind::Taints, "Taints of the nodes."),
-        FieldSpec::ignored("id", Kind::Integer { min: 0, max: i32::MAX }),
-        FieldSpec::ignored("uuid", Kind::Uuid),
-        FieldSpec::ignored("cluster_id", Kind::Uuid),
-        FieldSpec::ignored("is_default", Kind::Boolean),
-        FieldSpec::ignored("status", Kind::Word(STATUSES)),
-        FieldSpec::ignored("status_reason", Kind::FreeText),
-        FieldSpec::ignored("version", Kind::FreeText),
-        FieldSpec::ignored("labels_overridden", Kind::Dictionary),
-        FieldSpec::ignored("labels_added", Kind::Dictionary),
-        FieldSpec::ignored("labels_skipped", Kind::Dictionary),
+        field("node_labels", FieldType::Dictionary, "Labels of the nodes."),
+        field("node_taints", FieldType::Taints, "Taints of the nodes."),
+        FieldSpec::ignored("id", FieldType::Integer { min: 0, max: i32::MAX }),
+        FieldSpec::ignored("uuid", FieldType::Uuid),
+        FieldSpec::ignored("cluster_id", FieldType::Uuid),
+        FieldSpec::ignored("is_default", FieldType::Boolean),
+        FieldSpec::ignored("status", FieldType::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", FieldType::FreeText),
+        FieldSpec::ignored("version", FieldType::FreeText),
+        FieldSpec::ignored("labels_overridden", FieldType::Dictionary),
+        FieldSpec::ignored("labels_added", FieldType::Dictionary),
+        FieldSpec::ignored("labels_skipped", FieldType::Dictionary),
         fixed("links"),
         fixed("project_id"),
         fixed("stack_id"),
@@ -203,10 +205,10 @@ pub(crate) const NODEGROUP: BodySpec = BodySpec {
 pub(crate) const CERTIFICATE: BodySpec = BodySpec {
     argument: "certificate",
     fields: &[
-        field("cluster_uuid", Kind::FreeText, "UUID or name of the cluster.").mandatory(),
-        field("csr", Kind::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
-        field("ca_cert_type", Kind::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
-        FieldSpec::ignored("pem", Kind::FreeText),
+        field("cluster_uuid", FieldType::FreeText, "UUID or name of the cluster.").mandatory(),
+        field("csr", FieldType::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
+        field("ca_cert_type", FieldType::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
+        FieldSpec::ignored("pem", FieldType::FreeText),
         fixed("links"),
         fixed("created_at"),
         fixed("updated_at"),
@@ -217,11 +219,11 @@ pub(crate) const CERTIFICATE: BodySpec = BodySpec {
 pub(crate) const CERTIFICATE_OF_BAY: BodySpec = BodySpec {
     argument: "certificate",
     fields: &[
-        field("bay_uuid", Kind::FreeText, "UUID or name of the cluster."),
-        field("cluster_uuid", Kind::FreeText, "UUID or name of the cluster."),
-        field("csr", Kind::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
-        field("ca_cert_type", Kind::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
-        FieldSpec::ignored("pem", Kind::FreeText),
+        field("bay_uuid", FieldType::FreeText, "UUID or name of the cluster."),
+        field("cluster_uuid", FieldType::FreeText, "UUID or name of the cluster."),
+        field("csr", FieldType::FreeText, "Certificate signing request: PKCS#10 in PEM.").mandatory(),
+        field("ca_cert_type", FieldType::FreeText, "`etcd`, `front_proxy`; anything else means the cluster's own."),
+        FieldSpec::ignored("pem", FieldType::FreeText),
         fixed("links"),
         fixed("created_at"),
         fixed("updated_at"),
@@ -233,9 +235,9 @@ pub(crate) const QUOTA: BodySpec = BodySpec {
     argument: "quota",
     fields: &[
         field("project_id", TEXT, "The project it binds."),
-        field("resource", Kind::Word(&["Cluster"]), "What it limits.").or(Says("Cluster")).null_is_preset(),
+        field("resource", FieldType::Word(&["Cluster"]), "What it limits.").or(Says("Cluster")).null_is_preset(),
         field("hard_limit", NODES, "Greatest number.").or(Count(1)).not_null(),
-        FieldSpec::ignored("id", Kind::Integer { min: 0, max: i32::MAX }),
+        FieldSpec::ignored("id", FieldType::Integer { min: 0, max: i32::MAX }),
         fixed("created_at"),
         fixed("updated_at"),
     ],
@@ -248,13 +250,13 @@ pub(crate) const QUOTA_PATCH: BodySpec = BodySpec { argument: "quotapatch", ..QU
 pub(crate) const FEDERATION: BodySpec = BodySpec {
     argument: "federation",
     fields: &[
-        field("name", Kind::Name { max: 242 }, "Name; made up when it is not given."),
-        field("hostcluster_id", Kind::FreeText, "UUID or name of the cluster that holds the control plane."),
-        field("member_ids", Kind::Texts, "UUIDs of the member clusters."),
-        field("properties", Kind::Dictionary, "Has to hold `dns-zone`."),
-        FieldSpec::ignored("uuid", Kind::Uuid),
-        FieldSpec::ignored("status", Kind::Word(STATUSES)),
-        FieldSpec::ignored("status_reason", Kind::FreeText),
+        field("name", FieldType::Name { max: 242 }, "Name; made up when it is not given."),
+        field("hostcluster_id", FieldType::FreeText, "UUID or name of the cluster that holds the control plane."),
+        field("member_ids", FieldType::Texts, "UUIDs of the member clusters."),
+        field("properties", FieldType::Dictionary, "Has to hold `dns-zone`."),
+        FieldSpec::ignored("uuid", FieldType::Uuid),
+        FieldSpec::ignored("status", FieldType::Word(STATUSES)),
+        FieldSpec::ignored("status_reason", FieldType::FreeText),
         fixed("links"),
         fixed("created_at"),
         fixed("updated_at"),

@@ -30,7 +30,7 @@ pub(super) async fn identify(gate: &Gate, request: &mut Request) -> Result<()> {
         path: request.uri().path(),
         request_id: request_id.as_deref(),
     };
-    let turn = throttle.turn(address).await?;
+    let turn = throttle.permit(address).await?;
     let outcome = state.authenticator.authenticate(incoming).await;
     drop(turn);
     let mut caller = match outcome {

@@ -22,7 +22,7 @@ pub(crate) fn request(mut request: Request) -> Request {
     if let Some(uri) = rewritten(request.uri()) {
         *request.uri_mut() = uri;
     }
-    // The original knows no HEAD, while every GET route here would answer it. Whoever only looks whether the service
+    // Upstream knows no HEAD, while every GET route here would answer it. Whoever only looks whether the service
     // is there may use it.
     if request.method() == Method::HEAD && request.uri().path().starts_with("/v1/") {
         *request.method_mut() = Method::TRACE;

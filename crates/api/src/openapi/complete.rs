@@ -35,13 +35,13 @@ struct Failure {
     headers: Vec<String>,
     example: Value,
     /// Which operations it may befall.
-    of: Vec<Kind>,
+    of: Vec<OperationClass>,
 }
 
 /// What operations have in common as to how they fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum OperationClass {
     /// Every operation.
     All,
     /// Below `/v1/`.
@@ -223,7 +223,11 @@ fn failures(document: &mut Value, additions: &Additions) {
             "content": {"application/json": {"schema": schema, "example": failure.example}},
         });
         responses.insert(status.clone(), response);
-        if failure.of.iter().any(|kind| matches!(kind, Kind::None | Kind::All | Kind::Resource)) {
+        if failure
+            .of
+            .iter()
+            .any(|kind| matches!(kind, OperationClass::None | OperationClass::All | OperationClass::Resource))
+        {
             unrouted.insert(status.clone(), reference(status));
         }
     }
@@ -277,12 +281,12 @@ fn complete_operation(path: &str, operation: &mut Value, additions: &Additions, 
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, failure) in &additions.failures {
         let befalls = failure.of.iter().any(|kind| match kind {
-            Kind::All => true,
-            Kind::Resource => is_resource,
-            Kind::Named => is_resource && path.contains('{'),
-            Kind::Body => is_resource && has_body,
-            Kind::Paged => is_paged,
-            Kind::None => false,
+            OperationClass::All => true,
+            OperationClass::Resource => is_resource,
+            OperationClass::Named => is_resource && path.contains('{'),
+            OperationClass::Body => is_resource && has_body,
+            OperationClass::Paged => is_paged,
+            OperationClass::None => false,
         });
         let has_content = responses.get(status).is_some_and(|response| response.get("content").is_some());
         if !has_content && (befalls || responses.contains_key(status) || own.failures.contains(status)) {

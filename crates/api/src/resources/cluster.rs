@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use magnum_domain::operation::Arguments;
 use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, OperationKind};
-use magnum_store::{Change, Ident, NodegroupChange, Page, ShownCluster};
+use magnum_store::{Change, ClusterView, Ident, NodegroupChange, Page};
 use uuid::Uuid;
 
 use super::vocabulary::{CLUSTERS, Vocabulary};
@@ -108,7 +108,7 @@ pub(crate) async fn show_one(api: &ApiState, context: &Context, ident: &str, wor
     nameable("Cluster", ident)?;
     let shown = api.store.get_shown_cluster(&scope, &Ident::parse(ident)).await?;
     context.may_with(&words.rule("get"), &shown.cluster.project_id, &shown.cluster.user_id)?;
-    answer_shown(context, &shown, StatusCode::OK, words)
+    answer_view(context, &shown, StatusCode::OK, words)
 }
 
 /// The answer with a whole cluster, whose labels are compared with nothing.
@@ -120,11 +120,11 @@ pub(crate) async fn answer_one(
     words: &Vocabulary,
 ) -> Result<Response> {
     let nodegroups = api.store.nodegroup_states(&[cluster.uuid]).await?.remove(&cluster.uuid).unwrap_or_default();
-    answer_shown(context, &ShownCluster { cluster, template_labels: None, nodegroups }, status, words)
+    answer_view(context, &ClusterView { cluster, template_labels: None, nodegroups }, status, words)
 }
 
-fn answer_shown(context: &Context, shown: &ShownCluster, status: StatusCode, words: &Vocabulary) -> Result<Response> {
-    let ShownCluster { cluster, template_labels, nodegroups } = shown;
+fn answer_view(context: &Context, shown: &ClusterView, status: StatusCode, words: &Vocabulary) -> Result<Response> {
+    let ClusterView { cluster, template_labels, nodegroups } = shown;
     let view = FullCluster::new(cluster, nodegroups, template_labels.as_ref(), &context.base, context.version);
     let view = view.with_faults(cluster, nodegroups);
     if words.is_older() {

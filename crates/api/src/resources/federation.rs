@@ -105,7 +105,7 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
         return Err(ApiError::invalid("No DNS zone specified. Please specify a `dns-zone`."));
     }
     Err(ApiError::conflict(
-        "Federations can not be made: no driver knows how to, in this service or the original. Nothing was changed.",
+        "Federations can not be made: no driver knows how to, in this service or upstream. Nothing was changed.",
     ))
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn update(
     }
     if moves || !differs.is_empty() {
         return Err(ApiError::conflict(
-            "Federations can not be changed: no driver knows how to, in this service or the original. \
+            "Federations can not be changed: no driver knows how to, in this service or upstream. \
              Nothing was changed.",
         ));
     }

@@ -79,7 +79,7 @@ pub(crate) async fn template_of(api: &ApiState, cluster: &Cluster) -> Result<Clu
     found.into_iter().next().ok_or_else(|| ApiError::not_found("ClusterTemplate", &cluster.cluster_template_id))
 }
 
-/// Refuses to change a cluster that no driver here looks after, such as one that the original made in its cloud: the
+/// Refuses to change a cluster that no driver here looks after, such as one that upstream made in its cloud: the
 /// operation would fail, and leave a failure where there was none.
 pub(crate) async fn looked_after(api: &ApiState, cluster: &Cluster) -> Result<()> {
     let template = template_of(api, cluster).await?;

@@ -68,7 +68,7 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     let body = read(&table::QUOTA, body)?;
     context.may("quota:create")?;
     let project = project_of(&body)?;
-    api.catalogue.project(&context.caller, &project).await?;
+    api.cloud.project(&context.caller, &project).await?;
     let limit = body.integer("hard_limit").unwrap_or(1);
     let quota = api.store.create_quota(&project, CLUSTER, limit).await.map_err(|error| match error {
         StoreError::Duplicate { .. } => {

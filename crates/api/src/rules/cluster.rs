@@ -70,7 +70,7 @@ pub(crate) async fn found(
         keypair: cluster.keypair.as_deref(),
         ..flavors(cluster)
     };
-    let found = resources::look_up(api.catalogue.as_ref(), caller, named).await;
+    let found = resources::look_up(api.cloud.as_ref(), caller, named).await;
     found.bootable(boot_volume)?;
     found.all()?;
     labels::refuse(&template.coe, &cluster.labels)
@@ -85,7 +85,7 @@ pub(crate) async fn update(api: &ApiState, caller: &Caller, cluster: &Cluster) -
     if boot_volume > 0 {
         return Ok(());
     }
-    resources::look_up(api.catalogue.as_ref(), caller, flavors(cluster)).await.bootable(boot_volume)
+    resources::look_up(api.cloud.as_ref(), caller, flavors(cluster)).await.bootable(boot_volume)
 }
 
 fn flavors(cluster: &Cluster) -> Named<'_> {

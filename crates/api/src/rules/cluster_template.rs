@@ -76,5 +76,5 @@ async fn look_up(api: &ApiState, caller: &Caller, template: &ClusterTemplate) ->
         // Whether the key pair exists is a matter of who makes a cluster.
         keypair: None,
     };
-    resources::look_up(api.catalogue.as_ref(), caller, named).await
+    resources::look_up(api.cloud.as_ref(), caller, named).await
 }

@@ -83,7 +83,7 @@ impl Coe {
             None => self.allowed_network_drivers.to_vec(),
         };
         if !allowed.contains(&ALL) && !allowed.contains(&driver) {
-            // The blank at the end is the original's.
+            // The blank at the end is upstream's.
             return Err(ApiError::invalid(format!(
                 "Network driver type {driver} is not allowed, expecting a {}/unspecified network driver. ",
                 allowed.join("/")

@@ -6,10 +6,10 @@ use magnum_domain::Labels;
 use crate::error::{ApiError, Result};
 use crate::warning::Warnings;
 
-/// Refuses what the original refused in the days of an engine.
+/// Refuses what upstream refused in the days of an engine.
 ///
 /// # Errors
-/// In the original's words.
+/// In upstream's words.
 pub(crate) fn refuse(engine: &str, labels: &Labels) -> Result<()> {
     let catalogue = catalogue().map_err(|error| ApiError::Internal(error.to_owned()))?;
     catalogue.refusal(engine, labels).map_or(Ok(()), |reason| Err(ApiError::Invalid(reason)))

@@ -141,7 +141,7 @@ pub(crate) async fn bootable(api: &ApiState, caller: &Caller, cluster: &Cluster,
         return Ok(());
     }
     let named = Named { flavor: group.flavor_id.as_deref(), ..Named::default() };
-    resources::look_up(api.catalogue.as_ref(), caller, named).await.bootable(boot_volume)
+    resources::look_up(api.cloud.as_ref(), caller, named).await.bootable(boot_volume)
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_the_originals() {
+    fn messages_are_upstreams() {
         let table = [
             (
                 counts("n", 1, 3, Some(2)),

@@ -1,7 +1,7 @@
 //! What a request names must be found in the cloud. Asked side by side, answered in upstream's order.
 
 use futures::future::OptionFuture;
-use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image};
+use magnum_domain::cloud::{CloudLookup, Flavor, Image, LookupError};
 use magnum_domain::{Caller, Labels};
 
 use super::number_label;
@@ -9,7 +9,7 @@ use crate::error::{ApiError, Result};
 
 /// Names to look up; what is `None` is not looked up, and neither is an empty name.
 ///
-/// The original looks up a missing flavor as well, by the name `None`, which it never finds. Nobody can want that.
+/// Upstream looks up a missing flavor as well, by the name `None`, which it never finds. Nobody can want that.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Named<'a> {
     /// Image.
@@ -28,7 +28,7 @@ pub(crate) struct Named<'a> {
     pub(crate) keypair: Option<&'a str>,
 }
 
-type Looked<T> = Option<Result<T, CatalogueError>>;
+type Looked<T> = Option<Result<T, LookupError>>;
 
 /// What was found, or why not, for each of [`Named`]. Which failure a client hears of first depends on the request.
 pub(crate) struct Found {
@@ -41,21 +41,19 @@ pub(crate) struct Found {
 }
 
 /// Looks everything up, side by side: the answer takes as long as the slowest lookup.
-pub(crate) async fn look_up(catalogue: &dyn Catalogue, caller: &Caller, named: Named<'_>) -> Found {
+pub(crate) async fn look_up(cloud: &dyn CloudLookup, caller: &Caller, named: Named<'_>) -> Found {
     let is_given = |name: &&str| !name.is_empty();
     let (flavor, master_flavor) = (named.flavor.filter(is_given), named.master_flavor.filter(is_given));
     // Mostly both are the same.
     let second = master_flavor.filter(|name| Some(*name) != flavor);
     let (image, flavor, second, external, network, subnet, keypair) = futures::join!(
-        OptionFuture::from(named.image.filter(is_given).map(|name| catalogue.image(caller, name))),
-        OptionFuture::from(flavor.map(|name| catalogue.flavor(caller, name))),
-        OptionFuture::from(second.map(|name| catalogue.flavor(caller, name))),
-        OptionFuture::from(
-            named.external_network.filter(is_given).map(|name| catalogue.external_network(caller, name))
-        ),
-        OptionFuture::from(named.fixed_network.filter(is_given).map(|name| catalogue.fixed_network(caller, name))),
-        OptionFuture::from(named.fixed_subnet.filter(is_given).map(|name| catalogue.fixed_subnet(caller, name))),
-        OptionFuture::from(named.keypair.filter(is_given).map(|name| catalogue.keypair(caller, name))),
+        OptionFuture::from(named.image.filter(is_given).map(|name| cloud.image(caller, name))),
+        OptionFuture::from(flavor.map(|name| cloud.flavor(caller, name))),
+        OptionFuture::from(second.map(|name| cloud.flavor(caller, name))),
+        OptionFuture::from(named.external_network.filter(is_given).map(|name| cloud.external_network(caller, name))),
+        OptionFuture::from(named.fixed_network.filter(is_given).map(|name| cloud.fixed_network(caller, name))),
+        OptionFuture::from(named.fixed_subnet.filter(is_given).map(|name| cloud.fixed_subnet(caller, name))),
+        OptionFuture::from(named.keypair.filter(is_given).map(|name| cloud.keypair(caller, name))),
     );
     let master_flavor = if master_flavor.is_some() && second.is_none() { flavor.clone() } else { second };
     Found {
@@ -79,7 +77,7 @@ impl Found {
             None => return Err(ApiError::invalid(format!("Image {asked} could not be found."))),
         };
         let distribution = image.os_distro.as_deref().filter(|word| !word.is_empty());
-        let distribution = distribution.ok_or_else(|| CatalogueError::NoDistribution(asked.clone()))?;
+        let distribution = distribution.ok_or_else(|| LookupError::NoDistribution(asked.clone()))?;
         Ok((image, distribution))
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::support::{Answer, Ask, Service};
 
-/// What oslo.middleware 8.2 answered with the original's defaults: settings by name, method, headers, status, headers
+/// What oslo.middleware 8.2 answered with upstream's defaults: settings by name, method, headers, status, headers
 /// of the answer.
 #[derive(Debug, Deserialize)]
 struct Recorded(String, String, BTreeMap<String, String>, u16, BTreeMap<String, String>);
@@ -44,7 +44,7 @@ fn told(answer: &Answer) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn answers_are_those_of_the_original() {
+async fn answers_are_those_of_upstream() {
     let recorded: Vec<Recorded> = serde_json::from_str(include_str!("data/cors.json")).unwrap();
     let mut services = BTreeMap::new();
     for Recorded(settings, method, headers, status, expected) in &recorded {

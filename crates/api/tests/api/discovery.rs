@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::support::{Ask, Service, keys};
 
 #[tokio::test]
-async fn documents_are_the_originals() {
+async fn documents_are_upstreams() {
     let service = Service::start().await;
     let root = service.send(Ask::new("GET", "/").build()).await.expect(200);
     let expected = json!({"name": "OpenStack Magnum API",

@@ -20,7 +20,7 @@ async fn health_is_the_databases() {
 }
 
 #[tokio::test]
-async fn health_has_the_forms_of_the_original() {
+async fn health_has_the_forms_of_upstream() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("disabled");
     for detailed in [false, true] {

@@ -88,7 +88,7 @@ async fn a_patch_speaks_of_labels_that_it_changes() {
 }
 
 #[tokio::test]
-async fn what_the_original_refused_of_an_engine_is_refused() {
+async fn what_upstream_refused_of_an_engine_is_refused() {
     let service = Service::start().await;
     let answer =
         service.post("alice", "/v1/clustertemplates", body("swarm", json!({"swarm_strategy": "clever"}))).await;

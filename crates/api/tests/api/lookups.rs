@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use magnum_api::LocalCatalogue;
-use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image};
+use magnum_api::LocalCloud;
+use magnum_domain::cloud::{CloudLookup, Flavor, Image, LookupError};
 use magnum_domain::{Caller, ClusterStatus};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -17,14 +17,14 @@ use crate::validation::CLOUD;
 
 /// Answers no lookup before all of a request's have come.
 struct Slow {
-    within: LocalCatalogue,
+    within: LocalCloud,
     barrier: Barrier,
     asked: AtomicUsize,
 }
 
 impl Slow {
     fn waiting_for(lookups: usize) -> Arc<Self> {
-        let within = LocalCatalogue::from_yaml(CLOUD).unwrap();
+        let within = LocalCloud::from_yaml(CLOUD).unwrap();
         Arc::new(Self { within, barrier: Barrier::new(lookups), asked: AtomicUsize::new(0) })
     }
 
@@ -35,38 +35,38 @@ impl Slow {
 }
 
 #[async_trait]
-impl Catalogue for Slow {
-    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, CatalogueError> {
+impl CloudLookup for Slow {
+    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, LookupError> {
         self.wait().await;
         self.within.image(caller, name).await
     }
 
-    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, CatalogueError> {
+    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, LookupError> {
         self.wait().await;
         self.within.flavor(caller, name).await
     }
 
-    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         self.wait().await;
         self.within.external_network(caller, name).await
     }
 
-    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         self.wait().await;
         self.within.fixed_network(caller, name).await
     }
 
-    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         self.wait().await;
         self.within.fixed_subnet(caller, name).await
     }
 
-    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), LookupError> {
         self.wait().await;
         self.within.keypair(caller, name).await
     }
 
-    async fn project(&self, caller: &Caller, id: &str) -> Result<(), CatalogueError> {
+    async fn project(&self, caller: &Caller, id: &str) -> Result<(), LookupError> {
         self.within.project(caller, id).await
     }
 }
@@ -98,15 +98,15 @@ async fn all_lookups_of_a_request_are_under_way_at_once() {
 
 /// Counts what is asked for.
 struct Counting {
-    within: LocalCatalogue,
+    within: LocalCloud,
     asked: AtomicUsize,
 }
 
 macro_rules! counted {
     ($($method:ident -> $what:ty),* $(,)?) => {
         #[async_trait]
-        impl Catalogue for Counting {
-            $(async fn $method(&self, caller: &Caller, name: &str) -> Result<$what, CatalogueError> {
+        impl CloudLookup for Counting {
+            $(async fn $method(&self, caller: &Caller, name: &str) -> Result<$what, LookupError> {
                 self.asked.fetch_add(1, Ordering::Relaxed);
                 self.within.$method(caller, name).await
             })*
@@ -121,9 +121,8 @@ type Line = (&'static str, &'static str, Value, usize, Option<&'static str>);
 
 #[tokio::test]
 async fn existing_clusters_are_looked_at_where_upstream_does() {
-    let catalogue =
-        Arc::new(Counting { within: LocalCatalogue::from_yaml(CLOUD).unwrap(), asked: AtomicUsize::new(0) });
-    let service = Service::over(catalogue.clone(), |_| {}).await;
+    let cloud = Arc::new(Counting { within: LocalCloud::from_yaml(CLOUD).unwrap(), asked: AtomicUsize::new(0) });
+    let service = Service::over(cloud.clone(), |_| {}).await;
     let mut body = template_body();
     body["labels"] = json!({"boot_volume_size": 1});
     let template = service.post("alice", TEMPLATE, body).await.expect(201).uuid();
@@ -150,9 +149,9 @@ async fn existing_clusters_are_looked_at_where_upstream_does() {
         ("POST", "/v1/clusters/volume/nodegroups", group("gone"), 0, None),
     ];
     for (method, path, body, lookups, says) in table {
-        let before = catalogue.asked.load(Ordering::Relaxed);
+        let before = cloud.asked.load(Ordering::Relaxed);
         let answer = service.send(Ask::new(method, path).user("alice").json(&body).build()).await;
-        let made = catalogue.asked.load(Ordering::Relaxed) - before;
+        let made = cloud.asked.load(Ordering::Relaxed) - before;
         assert_eq!(made, lookups, "{method} {path} {body}");
         match says {
             None => assert!(answer.status.is_success(), "{method} {path} {body}: {}", answer.text),
@@ -162,10 +161,10 @@ async fn existing_clusters_are_looked_at_where_upstream_does() {
     for (name, group) in [("disk", "g-small"), ("volume", "g-gone")] {
         let uuid = service.get("alice", &format!("/v1/clusters/{name}")).await.expect(200).uuid();
         settle(&service, &uuid, ClusterStatus::UpdateComplete).await;
-        let before = catalogue.asked.load(Ordering::Relaxed);
+        let before = cloud.asked.load(Ordering::Relaxed);
         let path = format!("/v1/clusters/{name}/nodegroups/{group}");
         service.patch("alice", &path, replace("/max_node_count", json!(9))).await.expect(202);
-        let made = catalogue.asked.load(Ordering::Relaxed) - before;
+        let made = cloud.asked.load(Ordering::Relaxed) - before;
         assert_eq!(made, usize::from(name == "disk"), "a boot volume makes the flavor's disk unimportant");
     }
 }
@@ -173,7 +172,7 @@ async fn existing_clusters_are_looked_at_where_upstream_does() {
 /// Of several things that are wrong, the client hears of the one that upstream names.
 #[tokio::test]
 async fn rights_and_room_come_before_the_cloud() {
-    let service = Service::over(Arc::new(LocalCatalogue::from_yaml(CLOUD).unwrap()), |options| {
+    let service = Service::over(Arc::new(LocalCloud::from_yaml(CLOUD).unwrap()), |options| {
         options.max_clusters_per_project = 0;
     })
     .await;

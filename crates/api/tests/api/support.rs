@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use magnum_api::{ApiOptions, ApiState, DriverPlanner, LocalCatalogue, Metrics, Projects};
+use magnum_api::{ApiOptions, ApiState, DriverPlanner, LocalCloud, Metrics, Projects};
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_contract::{Contract, held};
-use magnum_domain::catalogue::Catalogue;
+use magnum_domain::cloud::CloudLookup;
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase, OperationKind};
 use magnum_identity::{AuthError, Authenticator, IncomingRequest};
@@ -134,7 +134,7 @@ impl Driver for Paper {
         Health { status: HealthStatus::Unknown, reason: Labels::new() }
     }
 
-    async fn adopt(&self, _: &Snapshot) -> Result<(), DriverError> {
+    async fn resume(&self, _: &Snapshot) -> Result<(), DriverError> {
         Ok(())
     }
 }
@@ -154,18 +154,18 @@ impl Service {
 
     /// A service with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
-        let catalogue = LocalCatalogue::built_in().unwrap().with_projects(Arc::new(KnownProjects));
-        Self::over(Arc::new(catalogue), change).await
+        let cloud = LocalCloud::built_in().unwrap().with_projects(Arc::new(KnownProjects));
+        Self::over(Arc::new(cloud), change).await
     }
 
     /// A service that looks things up elsewhere.
-    pub(crate) async fn over(catalogue: Arc<dyn Catalogue>, change: impl FnOnce(&mut ApiOptions)) -> Self {
+    pub(crate) async fn over(cloud: Arc<dyn CloudLookup>, change: impl FnOnce(&mut ApiOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:///{}/db.sqlite", folder.path().display());
         let store = Store::connect(&url, &ConnectOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
         let vault = Vault::new(store.clone(), SealKey::ephemeral().unwrap()).making(30, KeyKind::P256);
-        let router = router(&store, &vault, catalogue, change);
+        let router = router(&store, &vault, cloud, change);
         Self { router, store, vault, folder }
     }
 
@@ -241,7 +241,7 @@ impl Service {
 pub(crate) fn router(
     store: &Store,
     vault: &Vault,
-    catalogue: Arc<dyn Catalogue>,
+    cloud: Arc<dyn CloudLookup>,
     change: impl FnOnce(&mut ApiOptions),
 ) -> Router {
     let mut registry = Registry::default();
@@ -254,7 +254,7 @@ pub(crate) fn router(
         authenticator: Arc::new(Names),
         vault: vault.clone(),
         planner: Arc::new(DriverPlanner::new(Drivers::new(vec![Arc::new(Paper)]))),
-        catalogue,
+        cloud,
         metrics,
         registry: Arc::new(registry),
         options,

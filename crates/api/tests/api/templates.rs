@@ -85,7 +85,7 @@ async fn what_the_command_line_sends_is_taken() {
 }
 
 #[tokio::test]
-async fn values_are_kept_as_the_original_keeps_them() {
+async fn values_are_kept_as_upstream_keeps_them() {
     let service = Service::start().await;
     let table = [
         (json!({"labels": {"a": 5, "b": true, "c": 1.5}}), "labels", json!({"a": "5", "b": "True", "c": "1.5"})),

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use magnum_api::LocalCatalogue;
+use magnum_api::LocalCloud;
 use serde_json::{Value, json};
 
 use crate::support::{Ask, Service};
@@ -26,7 +26,7 @@ keypairs: [mykey]
 ";
 
 async fn service() -> Service {
-    Service::over(Arc::new(LocalCatalogue::from_yaml(CLOUD).unwrap()), |_| {}).await
+    Service::over(Arc::new(LocalCloud::from_yaml(CLOUD).unwrap()), |_| {}).await
 }
 
 /// What one value of a field leads to by itself: nothing, or a message.

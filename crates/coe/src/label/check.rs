@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use magnum_domain::Labels;
 use serde::de::IgnoredAny;
 
-use super::{Kind, Label};
+use super::{Label, LabelType};
 
 /// Most characters of a tag, as registries have it.
 const TAG: usize = 128;
@@ -17,27 +17,29 @@ pub(super) fn expected(label: &Label, value: &str) -> Option<String> {
         return None;
     }
     let (is_right, expected) = match label.kind {
-        Kind::Text | Kind::Secret => (true, String::new()),
-        Kind::Boolean => (is_boolean(value), "true or false".to_owned()),
-        Kind::Integer => (i64::from_str(value).is_ok(), "a whole number".to_owned()),
-        Kind::Size => (u32::from_str(value).is_ok(), "a whole number of GB, 0 or more".to_owned()),
-        Kind::Duration => (u32::from_str(value).is_ok(), "a whole number of seconds, 0 or more".to_owned()),
-        Kind::Version => (is_tag(value), "a version such as v1.23.3: letters, digits and ._+-".to_owned()),
-        Kind::Registry => (
+        LabelType::Text | LabelType::Secret => (true, String::new()),
+        LabelType::Boolean => (is_boolean(value), "true or false".to_owned()),
+        LabelType::Integer => (i64::from_str(value).is_ok(), "a whole number".to_owned()),
+        LabelType::Size => (u32::from_str(value).is_ok(), "a whole number of GB, 0 or more".to_owned()),
+        LabelType::Duration => (u32::from_str(value).is_ok(), "a whole number of seconds, 0 or more".to_owned()),
+        LabelType::Version => (is_tag(value), "a version such as v1.23.3: letters, digits and ._+-".to_owned()),
+        LabelType::Registry => (
             value.ends_with('/') && is_one_word(value),
             "the prefix of image names, with a slash at its end".to_owned(),
         ),
-        Kind::Image => (is_one_word(value), "the name of an image".to_owned()),
-        Kind::Digest => (is_digest(value), "a SHA-256 of 64 hexadecimal digits".to_owned()),
-        Kind::Url => (is_url(value), "a URL that begins with http:// or https://".to_owned()),
-        Kind::Cidr => (IpNet::from_str(value).is_ok(), "a network such as 10.100.0.0/16".to_owned()),
-        Kind::Cidrs => {
+        LabelType::Image => (is_one_word(value), "the name of an image".to_owned()),
+        LabelType::Digest => (is_digest(value), "a SHA-256 of 64 hexadecimal digits".to_owned()),
+        LabelType::Url => (is_url(value), "a URL that begins with http:// or https://".to_owned()),
+        LabelType::Cidr => (IpNet::from_str(value).is_ok(), "a network such as 10.100.0.0/16".to_owned()),
+        LabelType::Cidrs => {
             let all = value.split(',').all(|part| IpNet::from_str(part.trim()).is_ok());
             (all, "networks such as 10.0.0.0/24, separated by commas".to_owned())
         }
-        Kind::Json => (is_json(value), "a JSON document".to_owned()),
-        Kind::Enum => (label.values.iter().any(|word| word == value), format!("one of {}", label.values.join(", "))),
-        Kind::Words => {
+        LabelType::Json => (is_json(value), "a JSON document".to_owned()),
+        LabelType::Enum => {
+            (label.values.iter().any(|word| word == value), format!("one of {}", label.values.join(", ")))
+        }
+        LabelType::Words => {
             let known = |word: &str| label.values.is_empty() || label.values.iter().any(|known| known == word.trim());
             (value.split(',').all(known), format!("some of {}, separated by commas", label.values.join(", ")))
         }
@@ -78,15 +80,15 @@ const ISOLATION: &str = "mesos_slave_isolation";
 /// See [`ISOLATION`].
 const PROVIDERS: &str = "mesos_slave_image_providers";
 
-/// The original's words for a value it refused; `None` when it took it.
+/// Upstream's words for a value it refused; `None` when it took it.
 pub(super) fn refusal(label: &Label, value: &str, labels: &Labels) -> Option<String> {
-    if label.kind == Kind::Json {
+    if label.kind == LabelType::Json {
         return (!is_json(value)).then(|| "Json format error".to_owned());
     }
     let is_unknown = |word: &&str| !label.values.iter().any(|known| known == word);
     let lowered = if label.name == PROVIDERS { value.to_lowercase() } else { value.to_owned() };
     let unknown: Vec<&str> = match label.kind {
-        Kind::Enum => lowered.split_whitespace().filter(is_unknown).collect(),
+        LabelType::Enum => lowered.split_whitespace().filter(is_unknown).collect(),
         _ => lowered.split(',').filter(is_unknown).collect(),
     };
     if !unknown.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Catalogue, Effect, Kind, Label};
+use super::{Effect, Label, LabelCatalogue, LabelType};
 
 /// What stands before the table.
 const HEAD: &str = "\
@@ -10,9 +10,9 @@ const HEAD: &str = "\
 
 Every label that a cluster template, cluster or node group may carry, made from `crates/coe/data/labels.yaml`.
 
-Any other label is accepted and kept, as the original does. The answer then has a header `Warning: 299 magnum \"...\"` for each of the first
+Any other label is accepted and kept, as upstream does. The answer then has a header `Warning: 299 magnum \"...\"` for each of the first
 ten labels that are not known, are for another engine, or have a value of the wrong kind, and names the known label most like it; a cluster's
-events say the same. Nothing is refused for its labels but what the original refuses or fails at: a `boot_volume_size` or `min_node_count`
+events say the same. Nothing is refused for its labels but what upstream refuses or fails at: a `boot_volume_size` or `min_node_count`
 that is no number, and the values of labels marked *strict* for their own engine.
 
 A `boolean` is `true` or `false`, in any case. A `size` is whole GB, a `duration` whole seconds. `secret` values are never repeated in
@@ -24,7 +24,7 @@ messages. *since* is the release that brought a label (nothing: Stein or before)
 | --- | --- | --- |
 ";
 
-impl Catalogue {
+impl LabelCatalogue {
     /// The page `docs/labels.md`, in Markdown.
     #[must_use]
     pub fn document(&self) -> String {
@@ -56,8 +56,8 @@ fn kind(label: &Label) -> String {
     let word = format!("{:?}", label.kind).to_lowercase();
     let words = label.values.join(", ");
     match label.kind {
-        Kind::Enum => format!("one of {words}"),
-        Kind::Words if !words.is_empty() => format!("some of {words}"),
+        LabelType::Enum => format!("one of {words}"),
+        LabelType::Words if !words.is_empty() => format!("some of {words}"),
         _ => word,
     }
 }

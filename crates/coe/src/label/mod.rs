@@ -1,7 +1,7 @@
 //! The labels of all engines and drivers, from the one table `data/labels.yaml`.
 //!
-//! An unknown label, or a value of the wrong kind, is accepted as the original accepts it; [`Catalogue::findings`] says
-//! what a tenant should hear of it. What the original refused in the days of an engine, [`Catalogue::refusal`] refuses.
+//! An unknown label, or a value of the wrong kind, is accepted as upstream accepts it; [`LabelCatalogue::findings`] says
+//! what a tenant should hear of it. What upstream refused in the days of an engine, [`LabelCatalogue::refusal`] refuses.
 
 mod check;
 mod document;
@@ -19,7 +19,7 @@ const QUOTED: usize = 64;
 /// The table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Catalogue {
+pub struct LabelCatalogue {
     /// Groups of drivers that labels belong to.
     pub drivers: Vec<Drivers>,
     /// The labels, in the order of the document.
@@ -49,8 +49,8 @@ pub struct Label {
     pub drivers: Vec<String>,
     /// What its value may be.
     #[serde(rename = "type", default)]
-    pub kind: Kind,
-    /// For [`Kind::Enum`] and [`Kind::Words`]: the words.
+    pub kind: LabelType,
+    /// For [`LabelType::Enum`] and [`LabelType::Words`]: the words.
     #[serde(default)]
     pub values: Vec<String>,
     /// What holds where it is not set.
@@ -71,7 +71,7 @@ pub struct Label {
     /// Whether it does something.
     #[serde(default)]
     pub effect: Effect,
-    /// Whether the original refused other values in the days of the label's engine.
+    /// Whether upstream refused other values in the days of the label's engine.
     #[serde(default)]
     pub strict: bool,
     /// What it means.
@@ -81,7 +81,7 @@ pub struct Label {
 /// What a label's value may be. The empty text stands for "not set" everywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum LabelType {
     /// Anything.
     #[default]
     Text,
@@ -202,7 +202,7 @@ fn shorten(text: &str) -> String {
     short
 }
 
-impl Catalogue {
+impl LabelCatalogue {
     /// The label of that name.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&Label> {
@@ -255,11 +255,11 @@ impl Catalogue {
             return Some(Finding::Replaced { label, until, instead });
         }
         let expected = check::expected(known, value)?;
-        let value = (known.kind != Kind::Secret).then(|| value.to_owned());
+        let value = (known.kind != LabelType::Secret).then(|| value.to_owned());
         Some(Finding::Value { label, value, expected })
     }
 
-    /// Why the original refused these labels in the days of their engine, in its words.
+    /// Why upstream refused these labels in the days of their engine, in its words.
     #[must_use]
     pub fn refusal(&self, engine: &str, labels: &Labels) -> Option<String> {
         let strict = self.labels.iter().filter(|label| label.strict);
@@ -268,14 +268,14 @@ impl Catalogue {
     }
 }
 
-static CATALOGUE: LazyLock<Result<Catalogue, String>> =
+static CATALOGUE: LazyLock<Result<LabelCatalogue, String>> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/labels.yaml")).map_err(|error| error.to_string()));
 
 /// The table.
 ///
 /// # Errors
 /// Never in a build whose tests have passed: the file is part of the program.
-pub fn catalogue() -> Result<&'static Catalogue, &'static str> {
+pub fn catalogue() -> Result<&'static LabelCatalogue, &'static str> {
     CATALOGUE.as_ref().map_err(String::as_str)
 }
 
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_original_refused_is_refused_for_its_engine() {
+    fn what_upstream_refused_is_refused_for_its_engine() {
         let catalogue = catalogue().unwrap();
         let supported = "is not supported, supported values are: spread, binpack, random, unspecified";
         for (engine, pairs, expected) in [
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn secrets_are_not_repeated() {
         let catalogue = catalogue().unwrap();
-        for label in catalogue.labels.iter().filter(|label| label.kind == Kind::Secret) {
+        for label in catalogue.labels.iter().filter(|label| label.kind == LabelType::Secret) {
             let found = catalogue.findings("kubernetes", &labels(&[(&label.name, "hunter2")]));
             assert!(!format!("{found:?}").contains("hunter2"), "{}", label.name);
         }

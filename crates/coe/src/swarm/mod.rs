@@ -1,10 +1,10 @@
 //! Docker Swarm: what it needs of a network, how healthy it is.
 
-mod catalogue;
 mod health;
+mod tables;
 
-pub use catalogue::{Catalogue, NetworkDrivers, Port, Protocol, Reach, VolumeDrivers, catalogue};
 pub use health::health;
+pub use tables::{NetworkDrivers, Port, Protocol, Reach, SwarmTables, VolumeDrivers, catalogue};
 
 /// Port on which managers talk to each other and take in new members (TCP).
 pub const CONTROL_PORT: u16 = 2377;

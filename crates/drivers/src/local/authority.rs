@@ -1,7 +1,7 @@
 //! Which certificate authority the nodes of a cluster are under: one, but for the time of a rotation, in which nodes
 //! under the old one give way to nodes under the new one.
 //!
-//! The ledger says all of it ([`Kind::Authority`]): which authority takes the place of which, and which nodes are under
+//! The ledger says all of it ([`ResourceKind::Authority`]): which authority takes the place of which, and which nodes are under
 //! the old one. The cluster's row names the old one until the last manager under it is about to go, and the new one
 //! from then on; clients and this process are led to managers under the one that the row names. Agents of both kinds
 //! of nodes call the same listener, which trusts both and shows itself with a certificate of the old one for as long as
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::error::LocalError;
-use super::ledger::{Kind, Ledger};
+use super::ledger::{Ledger, ResourceKind};
 use super::plan::{Work, is_leaving};
 
 /// References to an authority and to the service's client certificate.
@@ -91,7 +91,7 @@ impl Rotation {
 }
 
 fn row(resources: &[Resource]) -> Option<&Resource> {
-    resources.iter().find(|row| row.kind == Kind::Authority.as_str())
+    resources.iter().find(|row| row.kind == ResourceKind::Authority.as_str())
 }
 
 /// Whether an authority is to be made for the rotation that is asked for. One that is under way is ended first.
@@ -113,7 +113,7 @@ impl Shared {
             }
             (Work::RetireAuthority, Some(rotation)) => {
                 self.vault.forget(&rotation.from.refs()).await?;
-                for row in rows.iter().filter(|row| row.kind == Kind::Authority.as_str()) {
+                for row in rows.iter().filter(|row| row.kind == ResourceKind::Authority.as_str()) {
                     self.store.delete_resource(row.id).await?;
                 }
                 Ok(())
@@ -136,14 +136,14 @@ impl Shared {
         let attributes = serde_json::to_value(&rotation)
             .map_err(|error| LocalError::Hopeless(format!("a rotation can't be written down: {error}")))?;
         let ledger = Ledger { store: &self.store, cluster: cluster.uuid };
-        let row = ledger.plan(None, Kind::Authority, &name, attributes).await?;
+        let row = ledger.plan(None, ResourceKind::Authority, &name, attributes).await?;
         self.vault.make_next_authority(cluster, operation).await?;
         ledger.made(&row).await
     }
 
     /// Deletes the keys of a rotation that the ledger still has, with the cluster.
     pub(super) async fn forget_rotation(&self, row: &Resource) -> Result<(), LocalError> {
-        let Some(rotation) = Rotation::read(row).filter(|_| row.kind == Kind::Authority.as_str()) else {
+        let Some(rotation) = Rotation::read(row).filter(|_| row.kind == ResourceKind::Authority.as_str()) else {
             return Ok(());
         };
         self.vault.forget(&rotation.from.refs()).await?;

@@ -6,7 +6,7 @@ use magnum_domain::driver::Snapshot;
 use magnum_domain::{ClusterTemplate, Node};
 
 use super::network::Addresses;
-use super::{LocalOptions, outbound};
+use super::{LocalOptions, egress_proxy};
 
 /// Port of the engines' API in clusters of this template.
 pub(crate) fn port(template: &ClusterTemplate) -> u16 {
@@ -23,8 +23,9 @@ pub(crate) fn spec(snapshot: &Snapshot, node: &Node, options: &LocalOptions) -> 
     let template = &snapshot.template;
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     // Nodes reach nothing but their own network; what there is to go out by is the proxy on its near end.
-    let proxy =
-        options.outbound_proxy.then(|| format!("http://{}:{}", Addresses(options.subnet).gateway(), outbound::PORT));
+    let proxy = options
+        .outbound_proxy
+        .then(|| format!("http://{}:{}", Addresses(options.subnet).gateway(), egress_proxy::PORT));
     EngineSpec {
         port: port(template),
         tls: !template.tls_disabled,

@@ -21,14 +21,14 @@ const KILL: Duration = Duration::from_secs(20);
 
 /// What a row of the ledger stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ResourceKind {
     /// A folder below the state folder; the name is its path from there.
     Folder,
     /// A control group; the name is its path from the roots of the hierarchies.
     Cgroup,
     /// A network namespace.
     Namespace,
-    /// A node's first process; the name is the node's folder, as in [`Kind::Folder`].
+    /// A node's first process; the name is the node's folder, as in [`ResourceKind::Folder`].
     Process,
     /// A port of the machine, `address:port`.
     Port,
@@ -38,17 +38,17 @@ pub(crate) enum Kind {
     Authority,
 }
 
-const WORDS: [(Kind, &str); 7] = [
-    (Kind::Folder, "folder"),
-    (Kind::Cgroup, "cgroup"),
-    (Kind::Namespace, "network_namespace"),
-    (Kind::Process, "process"),
-    (Kind::Port, "port"),
-    (Kind::SwarmMember, "swarm_member"),
-    (Kind::Authority, "certificate_authority"),
+const WORDS: [(ResourceKind, &str); 7] = [
+    (ResourceKind::Folder, "folder"),
+    (ResourceKind::Cgroup, "cgroup"),
+    (ResourceKind::Namespace, "network_namespace"),
+    (ResourceKind::Process, "process"),
+    (ResourceKind::Port, "port"),
+    (ResourceKind::SwarmMember, "swarm_member"),
+    (ResourceKind::Authority, "certificate_authority"),
 ];
 
-impl Kind {
+impl ResourceKind {
     /// Its word in the ledger.
     pub(crate) fn as_str(self) -> &'static str {
         WORDS.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, word)| word)
@@ -80,7 +80,7 @@ impl Ledger<'_> {
     pub(crate) async fn plan(
         &self,
         node: Option<Uuid>,
-        kind: Kind,
+        kind: ResourceKind,
         name: &str,
         attributes: Value,
     ) -> Result<Resource, LocalError> {
@@ -105,10 +105,10 @@ pub(crate) struct Places {
 impl Places {
     /// Removes what a row stands for. That it is gone already is as good.
     pub(crate) async fn remove(&self, row: &Resource) -> Result<(), LocalError> {
-        match Kind::from_word(&row.kind) {
-            Some(Kind::Process) => self.end_process(&self.folder(&row.name)?).await,
-            Some(Kind::Namespace) => network::remove(&Namespace::new(file_name(&row.name)?)).await,
-            Some(Kind::Cgroup) => {
+        match ResourceKind::from_word(&row.kind) {
+            Some(ResourceKind::Process) => self.end_process(&self.folder(&row.name)?).await,
+            Some(ResourceKind::Namespace) => network::remove(&Namespace::new(file_name(&row.name)?)).await,
+            Some(ResourceKind::Cgroup) => {
                 let group = inside(&row.name)?;
                 self.hierarchies
                     .remove(&row.name, KILL)
@@ -119,14 +119,14 @@ impl Places {
                 }
                 Ok(())
             }
-            Some(Kind::Folder) => {
+            Some(ResourceKind::Folder) => {
                 let folder = self.folder(&row.name)?;
                 let removed = tokio::task::spawn_blocking(move || remove_folder(&folder)).await;
                 removed.map_err(|error| LocalError::Hopeless(format!("removing {}: {error}", row.name)))?
             }
             // A port is free as soon as nobody listens; a membership goes with the node or with the swarm; keys are in
             // the vault.
-            Some(Kind::Port | Kind::SwarmMember | Kind::Authority) => Ok(()),
+            Some(ResourceKind::Port | ResourceKind::SwarmMember | ResourceKind::Authority) => Ok(()),
             None => Err(LocalError::Hopeless(format!(
                 "the ledger holds a {} {}, which this release does not know how to remove",
                 row.kind, row.name
@@ -190,9 +190,9 @@ mod tests {
     #[test]
     fn every_kind_is_read_as_it_is_written() {
         for (kind, word) in WORDS {
-            assert_eq!((kind.as_str(), Kind::from_word(word)), (word, Some(kind)));
+            assert_eq!((kind.as_str(), ResourceKind::from_word(word)), (word, Some(kind)));
         }
-        assert_eq!(Kind::from_word("heat_stack"), None);
+        assert_eq!(ResourceKind::from_word("heat_stack"), None);
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! - `node.rs`, `swarm.rs`: a node, and its membership; `engine.rs`: how its engine shall run
 //! - `authority.rs`: which certificate authority each node is under while another takes its place
 //! - `serve.rs`: what this process holds open for a cluster: `listener.rs` for its agents, `forward.rs` for its
-//!   clients, `outbound.rs` for its images
+//!   clients, `egress_proxy.rs` for its images
 //! - `namespace.rs`, `network.rs`, `cgroup.rs`, `process.rs`: what the kernel has to offer
 //! - `ledger.rs`: what was made, and how each thing is removed again; `names.rs`: what things are called
 //! - `preflight.rs`: whether this machine can do it at all
 
-mod adopt;
 mod authority;
 mod cgroup;
 mod command;
+mod egress_proxy;
 mod engine;
 mod error;
 mod forward;
@@ -23,10 +23,10 @@ mod names;
 mod namespace;
 mod network;
 mod node;
-mod outbound;
 mod plan;
 mod preflight;
 mod process;
+mod resume;
 mod secret;
 mod serve;
 mod swarm;
@@ -279,7 +279,7 @@ impl Driver for LocalDriver {
         self.shared.health(snapshot).await
     }
 
-    async fn adopt(&self, snapshot: &Snapshot) -> Result<(), DriverError> {
-        Ok(self.shared.adopt(snapshot).await?)
+    async fn resume(&self, snapshot: &Snapshot) -> Result<(), DriverError> {
+        Ok(self.shared.resume(snapshot).await?)
     }
 }

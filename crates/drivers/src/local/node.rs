@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::command::{last_lines, search_path};
 use super::error::LocalError;
-use super::ledger::{Kind, Ledger, remove_folder};
+use super::ledger::{Ledger, ResourceKind, remove_folder};
 use super::network::{self, Addresses};
 use super::{Shared, engine, listener, names, plan, process, secret};
 
@@ -61,7 +61,7 @@ impl Shared {
         if self.is_up(snapshot, node) {
             if !was_started(snapshot, node.uuid) {
                 // An earlier attempt ended between starting it and saying so.
-                let row = ledger.plan(Some(node.uuid), Kind::Process, &name, json!({})).await?;
+                let row = ledger.plan(Some(node.uuid), ResourceKind::Process, &name, json!({})).await?;
                 ledger.made(&row).await?;
             }
             return Ok(());
@@ -74,7 +74,7 @@ impl Shared {
         self.make_network(&ledger, snapshot, node, address).await?;
 
         progress.waiting_for(&format!("node {}: starting its agent", node.name)).await;
-        let row = ledger.plan(Some(node.uuid), Kind::Process, &name, json!({})).await?;
+        let row = ledger.plan(Some(node.uuid), ResourceKind::Process, &name, json!({})).await?;
         self.desire_at_start(snapshot, node, &folder).await?;
         let token = secret::token()?;
         let config = self.agent_config(snapshot, node, address, &cgroup, &token.plain).await?;
@@ -101,13 +101,13 @@ impl Shared {
     }
 
     async fn make_folder(&self, ledger: &Ledger<'_>, node: &Node, folder: &Path) -> Result<(), LocalError> {
-        let row = ledger.plan(Some(node.uuid), Kind::Folder, &self.places.name_of(folder), json!({})).await?;
+        let row = ledger.plan(Some(node.uuid), ResourceKind::Folder, &self.places.name_of(folder), json!({})).await?;
         private_folder(folder)?;
         ledger.made(&row).await
     }
 
     async fn make_cgroup(&self, ledger: &Ledger<'_>, node: &Node, name: &str) -> Result<(), LocalError> {
-        let row = ledger.plan(Some(node.uuid), Kind::Cgroup, name, json!({})).await?;
+        let row = ledger.plan(Some(node.uuid), ResourceKind::Cgroup, name, json!({})).await?;
         let hierarchies = &self.places.hierarchies;
         // Whatever an earlier start has left in there would be in the way of this one.
         let emptied = hierarchies.remove(name, LEFTOVERS).await;
@@ -125,7 +125,7 @@ impl Shared {
     ) -> Result<(), LocalError> {
         let namespace = names::node_namespace(&snapshot.cluster, node);
         let attributes = json!({ "address": address.to_string() });
-        let row = ledger.plan(Some(node.uuid), Kind::Namespace, namespace.name(), attributes).await?;
+        let row = ledger.plan(Some(node.uuid), ResourceKind::Namespace, namespace.name(), attributes).await?;
         let cluster = names::cluster_namespace(node.cluster_uuid);
         network::create_node(&cluster, &namespace, address, Addresses(self.options.subnet)).await?;
         ledger.made(&row).await
@@ -355,7 +355,7 @@ fn allocate(snapshot: &Snapshot, addresses: Addresses, wanted: &Node) -> Option<
             let row = snapshot
                 .resources
                 .iter()
-                .find(|row| row.node_uuid == Some(node.uuid) && row.kind == Kind::Namespace.as_str());
+                .find(|row| row.node_uuid == Some(node.uuid) && row.kind == ResourceKind::Namespace.as_str());
             row.and_then(|row| row.attributes.get("address")?.as_str())
         };
         node.address.as_deref().or_else(planned).and_then(|address| address.parse::<Ipv4Addr>().ok())
@@ -392,7 +392,7 @@ fn write_private(path: &Path, content: &impl serde::Serialize) -> Result<(), Loc
 /// Whether the ledger says that the node was started at least once.
 pub(super) fn was_started(snapshot: &Snapshot, node: Uuid) -> bool {
     snapshot.resources.iter().any(|row| {
-        row.node_uuid == Some(node) && row.kind == Kind::Process.as_str() && row.state == ResourceState::Made
+        row.node_uuid == Some(node) && row.kind == ResourceKind::Process.as_str() && row.state == ResourceState::Made
     })
 }
 
@@ -416,7 +416,8 @@ mod tests {
         assert_eq!(of(&snapshot), [11, 12, 13, 14]);
         snapshot.nodes[2].address = Some("10.77.0.11".to_owned());
         assert_eq!(of(&snapshot), [12, 13, 11, 14], "what a node has, it keeps");
-        let row = resource(&snapshot, Some(snapshot.nodes[0].uuid), Kind::Namespace.as_str(), ResourceState::Planned);
+        let row =
+            resource(&snapshot, Some(snapshot.nodes[0].uuid), ResourceKind::Namespace.as_str(), ResourceState::Planned);
         snapshot.resources.push(magnum_domain::Resource { attributes: json!({ "address": "10.77.0.14" }), ..row });
         assert_eq!(of(&snapshot), [14, 12, 11, 13], "what was planned for a node, it gets");
     }

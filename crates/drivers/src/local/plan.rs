@@ -1,6 +1,6 @@
 //! What has to be done to a cluster: a pure function of the rows and of what is seen on the machine.
 //!
-//! The swarm's members are those of the ledger ([`Kind::SwarmMember`], made), since a report of an agent may be
+//! The swarm's members are those of the ledger ([`ResourceKind::SwarmMember`], made), since a report of an agent may be
 //! older than the node's last start.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use magnum_domain::{Node, NodePhase, ResourceState};
 use uuid::Uuid;
 
 use super::authority::{self, Rotation};
-use super::ledger::{self, Kind};
+use super::ledger::{self, ResourceKind};
 
 /// What the local driver can do to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) enum Work {
     RetireAuthority,
 }
 
-/// Kind, title and time-out in seconds of each work.
+/// ResourceKind, title and time-out in seconds of each work.
 const WORKS: [(Work, &str, &str, u64); 13] = [
     (Work::CreateNetwork, "network.create", "create the network", 30),
     (Work::StartNode, "node.start", "start node {node}", 60),
@@ -189,7 +189,7 @@ pub(crate) fn member_row(snapshot: &Snapshot, node: Uuid) -> Option<&str> {
     snapshot
         .resources
         .iter()
-        .find(|row| row.node_uuid == Some(node) && row.kind == Kind::SwarmMember.as_str())
+        .find(|row| row.node_uuid == Some(node) && row.kind == ResourceKind::SwarmMember.as_str())
         .filter(|row| row.state == ResourceState::Made)
         .and_then(ledger::member_id)
 }

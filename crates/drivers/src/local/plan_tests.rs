@@ -26,7 +26,7 @@ fn planned(snapshot: &Snapshot, observed: &Observed) -> String {
 fn up(masters: i32, workers: i32) -> (Snapshot, Observed) {
     let mut snapshot = snapshot(masters, workers);
     let mut observed = Observed { network: true, served: true, running: BTreeSet::new() };
-    for kind in [Kind::Folder, Kind::Cgroup, Kind::Namespace, Kind::Port] {
+    for kind in [ResourceKind::Folder, ResourceKind::Cgroup, ResourceKind::Namespace, ResourceKind::Port] {
         snapshot.resources.push(resource(&snapshot, None, kind.as_str(), ResourceState::Made));
     }
     for index in 0..snapshot.nodes.len() {
@@ -39,10 +39,10 @@ fn up(masters: i32, workers: i32) -> (Snapshot, Observed) {
         node.observed = Some(ObservedNode { swarm_node_id: Some(id.clone()), ..settled_outside() });
         let uuid = node.uuid;
         observed.running.insert(uuid);
-        for kind in [Kind::Folder, Kind::Cgroup, Kind::Namespace, Kind::Process] {
+        for kind in [ResourceKind::Folder, ResourceKind::Cgroup, ResourceKind::Namespace, ResourceKind::Process] {
             snapshot.resources.push(resource(&snapshot, Some(uuid), kind.as_str(), ResourceState::Made));
         }
-        let row = resource(&snapshot, Some(uuid), Kind::SwarmMember.as_str(), ResourceState::Made);
+        let row = resource(&snapshot, Some(uuid), ResourceKind::SwarmMember.as_str(), ResourceState::Made);
         snapshot.resources.push(Resource { attributes: ledger::member(&id), ..row });
     }
     (snapshot, observed)
@@ -142,7 +142,7 @@ fn whatever_differs_is_mended_and_nothing_else() {
             |snapshot, _| {
                 let added = add_worker(snapshot, 2);
                 snapshot.nodes[3].phase = NodePhase::Started;
-                let row = resource(snapshot, Some(added), Kind::SwarmMember.as_str(), ResourceState::Planned);
+                let row = resource(snapshot, Some(added), ResourceKind::SwarmMember.as_str(), ResourceState::Planned);
                 snapshot.resources.push(row);
             },
             "node.start:worker-2 / node.engine:worker-2 / swarm.join:worker-2",
@@ -166,7 +166,7 @@ fn whatever_differs_is_mended_and_nothing_else() {
             |snapshot, _| {
                 snapshot.nodes[1].phase = NodePhase::Leaving;
                 let uuid = snapshot.nodes[1].uuid;
-                let member = Kind::SwarmMember.as_str();
+                let member = ResourceKind::SwarmMember.as_str();
                 snapshot.resources.retain(|row| row.node_uuid != Some(uuid) || row.kind != member);
             },
             "node.destroy:worker-0",
@@ -289,7 +289,7 @@ fn an_authority_is_made_switched_to_and_the_one_before_removed() {
     assert_eq!(planned(&snapshot, &observed), "authority.create");
     let next = vault_refs(&snapshot);
     let old = snapshot.nodes.iter().map(|node| node.uuid).collect::<Vec<_>>();
-    let row = resource(&snapshot, None, Kind::Authority.as_str(), ResourceState::Made);
+    let row = resource(&snapshot, None, ResourceKind::Authority.as_str(), ResourceState::Made);
     let attributes = serde_json::json!({
         "from": {"ca": snapshot.cluster.ca_cert_ref, "client": snapshot.cluster.magnum_cert_ref},
         "to": {"ca": next.ca, "client": next.magnum},
@@ -322,6 +322,6 @@ fn an_authority_is_made_switched_to_and_the_one_before_removed() {
     let running = snapshot.nodes.iter().map(|node| node.uuid).collect();
     let observed = Observed { running, ..observed };
     assert_eq!(planned(&snapshot, &observed), "authority.retire");
-    snapshot.resources.retain(|row| row.kind != Kind::Authority.as_str());
+    snapshot.resources.retain(|row| row.kind != ResourceKind::Authority.as_str());
     assert_eq!(planned(&snapshot, &observed), "", "it is done");
 }

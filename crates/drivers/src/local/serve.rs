@@ -18,12 +18,12 @@ use uuid::Uuid;
 use super::authority::ListenerTls;
 use super::error::LocalError;
 use super::forward::Forwarder;
-use super::ledger::{Kind, Ledger};
+use super::ledger::{Ledger, ResourceKind};
 use super::listener::{self, AgentListener};
 use super::namespace::Namespace;
 use super::network::Addresses;
 use super::node::{self, private_folder};
-use super::{Shared, engine, names, network, outbound};
+use super::{Shared, egress_proxy, engine, names, network};
 
 /// How often it is looked whether a cluster's network is still there.
 const LOOK: Duration = Duration::from_secs(2);
@@ -64,12 +64,12 @@ impl Shared {
         let ledger = Ledger { store: &self.store, cluster: cluster.uuid };
 
         let folder = names::cluster_folder(&self.options.state_dir, cluster.uuid);
-        let row = ledger.plan(None, Kind::Folder, &self.places.name_of(&folder), json!({})).await?;
+        let row = ledger.plan(None, ResourceKind::Folder, &self.places.name_of(&folder), json!({})).await?;
         private_folder(&folder)?;
         ledger.made(&row).await?;
 
         let cgroup = names::cluster_cgroup(&self.options.cgroup, cluster.uuid);
-        let row = ledger.plan(None, Kind::Cgroup, &cgroup, json!({})).await?;
+        let row = ledger.plan(None, ResourceKind::Cgroup, &cgroup, json!({})).await?;
         let made = self.places.hierarchies.create(&cgroup);
         made.map_err(|source| LocalError::io("make control group", cgroup.as_ref(), source))?;
         ledger.made(&row).await?;
@@ -80,7 +80,7 @@ impl Shared {
         if !(is_made && namespace.exists()) {
             self.refuse_foreign(cluster.uuid, namespace.name()).await?;
             let attributes = json!({ "subnet": self.options.subnet.to_string() });
-            let row = ledger.plan(None, Kind::Namespace, namespace.name(), attributes).await?;
+            let row = ledger.plan(None, ResourceKind::Namespace, namespace.name(), attributes).await?;
             network::create_cluster(&namespace, Addresses(self.options.subnet)).await?;
             self.end_cut_off(snapshot);
             ledger.made(&row).await?;
@@ -136,9 +136,9 @@ impl Shared {
                 tasks.spawn(forwarder.run(api));
 
                 if self.options.outbound_proxy {
-                    let out = namespace.listen(address(outbound::PORT)).await;
+                    let out = namespace.listen(address(egress_proxy::PORT)).await;
                     let out = out.map_err(|source| socket("listen for the cluster's way out", source))?;
-                    tasks.spawn(outbound::run(out));
+                    tasks.spawn(egress_proxy::run(out));
                 }
             }
             // Nobody else gets in there: another conductor of this machine serves the cluster. When it ends, the
@@ -159,7 +159,8 @@ impl Shared {
     /// Listens on the cluster's port of this machine: the one it has, or one that is free.
     async fn open_port(&self, cluster: &Cluster) -> Result<TcpListener, LocalError> {
         let _alone = self.choosing_port.lock().await;
-        let known = self.store.resources(cluster.uuid).await?.into_iter().find(|row| row.kind == Kind::Port.as_str());
+        let known =
+            self.store.resources(cluster.uuid).await?.into_iter().find(|row| row.kind == ResourceKind::Port.as_str());
         if let Some(row) = known {
             match TcpListener::bind(&row.name).await {
                 Ok(listener) => return Ok(listener),
@@ -176,7 +177,7 @@ impl Shared {
         let listener = self.free_port().await?;
         let address = listener.local_addr().map_err(|source| socket("read the address of a port", source))?;
         let ledger = Ledger { store: &self.store, cluster: cluster.uuid };
-        let row = ledger.plan(None, Kind::Port, &address.to_string(), json!({})).await?;
+        let row = ledger.plan(None, ResourceKind::Port, &address.to_string(), json!({})).await?;
         ledger.made(&row).await?;
         Ok(listener)
     }
@@ -186,7 +187,7 @@ impl Shared {
         let mut reserved = HashSet::new();
         for cluster in self.store.all_clusters_with_resources().await? {
             let rows = self.store.resources(cluster).await?;
-            reserved.extend(rows.into_iter().filter(|row| row.kind == Kind::Port.as_str()).map(|row| row.name));
+            reserved.extend(rows.into_iter().filter(|row| row.kind == ResourceKind::Port.as_str()).map(|row| row.name));
         }
         for port in self.options.api_ports.clone() {
             let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
@@ -240,7 +241,7 @@ impl Shared {
 
     async fn api_address(&self, snapshot: &Snapshot) -> Result<String, LocalError> {
         let rows = self.store.resources(snapshot.cluster.uuid).await?;
-        let port = rows.into_iter().find(|row| row.kind == Kind::Port.as_str());
+        let port = rows.into_iter().find(|row| row.kind == ResourceKind::Port.as_str());
         let port =
             port.ok_or_else(|| LocalError::Hopeless("the cluster has no port on this machine yet".to_owned()))?;
         Ok(format!("tcp://{}", port.name))
@@ -260,7 +261,7 @@ impl Shared {
 }
 
 fn is_namespace(row: &Resource, name: &str) -> bool {
-    row.kind == Kind::Namespace.as_str() && row.name == name
+    row.kind == ResourceKind::Namespace.as_str() && row.name == name
 }
 
 fn socket(what: &str, source: io::Error) -> LocalError {

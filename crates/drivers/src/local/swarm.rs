@@ -10,7 +10,7 @@ use magnum_domain::{Node, ResourceState};
 use secrecy::ExposeSecret;
 
 use super::error::LocalError;
-use super::ledger::{self, Kind, Ledger};
+use super::ledger::{self, Ledger, ResourceKind};
 use super::node::{Awaited, is_running, logs};
 use super::{Shared, names, plan};
 
@@ -115,7 +115,8 @@ impl Shared {
     ) -> Result<(), LocalError> {
         let ledger = Ledger { store: &self.store, cluster: node.cluster_uuid };
         let name = node.uuid.to_string();
-        let mut membership = ledger.plan(Some(node.uuid), Kind::SwarmMember, &name, serde_json::json!({})).await?;
+        let mut membership =
+            ledger.plan(Some(node.uuid), ResourceKind::SwarmMember, &name, serde_json::json!({})).await?;
         let engine = super::engine::spec(snapshot, node, &self.options);
         let row = self.store.get_node(node.uuid).await?;
         self.desire(&row, DesiredNode { generation: 0, engine, swarm }).await?;
@@ -232,7 +233,7 @@ impl Shared {
         let row = snapshot
             .resources
             .iter()
-            .find(|row| row.node_uuid == Some(node.uuid) && row.kind == Kind::SwarmMember.as_str());
+            .find(|row| row.node_uuid == Some(node.uuid) && row.kind == ResourceKind::SwarmMember.as_str());
         let Some(row) = row else { return Ok(()) };
         if let Some(id) = ledger::member_id(row).filter(|_| row.state == ResourceState::Made) {
             self.demote(snapshot, node, id, progress).await?;

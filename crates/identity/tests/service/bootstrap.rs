@@ -1,7 +1,7 @@
 //! The first start, and the ones after it.
 
 use futures::future::join_all;
-use magnum_identity::{Bootstrap, Bootstrapped, BuiltIn, Catalogue, Options, PasswordCost};
+use magnum_identity::{Bootstrap, Bootstrapped, BuiltIn, Options, PasswordCost, ServiceCatalog};
 
 use crate::cloud::{ADMIN_PASSWORD, BASE, Cloud, bootstrap, by_password, options};
 
@@ -49,13 +49,14 @@ async fn what_can_not_work_is_refused() {
     let error = cloud.identity.bootstrap(&empty).await.unwrap_err();
     assert!(error.to_string().contains("can't be empty"), "{error}");
 
-    let catalogue = |url: &str| Catalogue { identity_url: url.into(), ..Catalogue::of_this_process("local", BASE) };
+    let service_catalog =
+        |url: &str| ServiceCatalog { identity_url: url.into(), ..ServiceCatalog::of_this_process("local", BASE) };
     for url in ["", "no url", "/identity", "http://x/\n"] {
-        let error = BuiltIn::new(&cloud.store, catalogue(url), options()).unwrap_err();
+        let error = BuiltIn::new(&cloud.store, service_catalog(url), options()).unwrap_err();
         assert!(error.to_string().contains("no URL"), "{url:?}: {error}");
     }
     let cost = PasswordCost { memory_kib: 1, passes: 1 };
     let options = Options { password_cost: cost, ..options() };
-    let error = BuiltIn::new(&cloud.store, catalogue(BASE), options).unwrap_err();
+    let error = BuiltIn::new(&cloud.store, service_catalog(BASE), options).unwrap_err();
     assert!(error.to_string().contains("can't be hashed"), "{error}");
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use magnum_identity::{Bootstrap, BuiltIn, Catalogue, Options, PasswordCost};
+use magnum_identity::{Bootstrap, BuiltIn, Options, PasswordCost, ServiceCatalog};
 use magnum_store::{ConnectOptions, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 pub const ADMIN_PASSWORD: &str = "admin's secret";
 pub const DEMO_PASSWORD: &str = "demo's secret";
-/// Where the catalogue says the service is.
+/// Where the service_catalog says the service is.
 pub const BASE: &str = "http://127.0.0.1:9511";
 
 pub struct Cloud {
@@ -77,7 +77,7 @@ impl Cloud {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder).await;
         store.migrate().await.unwrap();
-        let identity = BuiltIn::new(&store, Catalogue::of_this_process("local", base), options).unwrap();
+        let identity = BuiltIn::new(&store, ServiceCatalog::of_this_process("local", base), options).unwrap();
         let router = Router::new().nest_service("/identity", identity.router());
         Self { identity, store, router, folder }
     }
@@ -85,7 +85,7 @@ impl Cloud {
     /// Another process on the same database.
     pub async fn second(&self, options: Options) -> BuiltIn {
         let store = open(&self.folder).await;
-        BuiltIn::new(&store, Catalogue::of_this_process("local", BASE), options).unwrap()
+        BuiltIn::new(&store, ServiceCatalog::of_this_process("local", BASE), options).unwrap()
     }
 
     pub fn router(&self) -> Router {

@@ -5,7 +5,6 @@
 mod application_credentials;
 mod authenticator;
 mod bootstrap;
-mod catalogue;
 mod cloud;
 mod grants;
 mod guessing;
@@ -14,6 +13,7 @@ mod projects;
 mod real_clients;
 mod remote;
 mod revocation;
+mod service_catalog;
 mod tokens;
 mod users;
 mod wrong_requests;

@@ -15,7 +15,7 @@ impl MigrationName for Migration {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum ColumnType {
     /// Text of at most so many characters.
     Text(u32),
     LongText,
@@ -26,13 +26,13 @@ enum Kind {
     Of(&'static str),
 }
 
-use Kind::{Bool, Date, Int, LongText, Of, Text};
+use ColumnType::{Bool, Date, Int, LongText, Of, Text};
 
 struct Own {
     name: &'static str,
     key: &'static [&'static str],
     /// Name, type, whether it may be null.
-    columns: &'static [(&'static str, Kind, bool)],
+    columns: &'static [(&'static str, ColumnType, bool)],
     /// Name, columns, whether it is unique.
     indices: &'static [(&'static str, &'static [&'static str], bool)],
 }

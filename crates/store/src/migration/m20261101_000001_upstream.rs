@@ -20,7 +20,7 @@ impl MigrationName for Migration {
 
 /// Type of a column. All may be null unless said otherwise.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ColumnType {
     Text(u32),
     RequiredText(u32),
     LongText,
@@ -30,14 +30,14 @@ enum Kind {
     Date,
 }
 
-use Kind::{Bool, Date, Int, LongText, RequiredInt, RequiredText, Text};
+use ColumnType::{Bool, Date, Int, LongText, RequiredInt, RequiredText, Text};
 
 const UNIQUE: bool = true;
 const PLAIN: bool = false;
 
 struct Upstream {
     name: &'static str,
-    columns: &'static [(&'static str, Kind)],
+    columns: &'static [(&'static str, ColumnType)],
     /// Upstream's unique keys, by its names. The plain ones are not upstream's: its migrations do not mind them, and
     /// only tables made here get them.
     indices: &'static [IndexDef],
@@ -249,7 +249,7 @@ fn table(upstream: &Upstream, backend: DatabaseBackend) -> TableCreateStatement 
     table
 }
 
-fn column(name: &str, kind: Kind, backend: DatabaseBackend) -> ColumnDef {
+fn column(name: &str, kind: ColumnType, backend: DatabaseBackend) -> ColumnDef {
     let mut column = ColumnDef::new(Alias::new(name));
     match kind {
         Text(length) => column.string_len(length),

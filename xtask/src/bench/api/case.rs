@@ -3,8 +3,8 @@
 /// Who is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// The original, as its documentation deploys it.
-    Original,
+    /// Upstream, as its documentation deploys it.
+    Upstream,
     /// `magnum api`.
     Ours,
     /// Handlers that read and write the same rows and do nothing else.
@@ -36,7 +36,7 @@ pub(super) struct Case {
     pub(super) status: u16,
     /// Requests at the same time.
     pub(super) connections: u16,
-    /// How many times as fast as the original it is to be.
+    /// How many times as fast as upstream it is to be.
     pub(super) goal: f64,
     /// Whether its slowest answers are looked at, at equal load.
     pub(super) tail: bool,

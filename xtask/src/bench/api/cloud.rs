@@ -1,5 +1,5 @@
-//! What all three servers stand on: the lab's MariaDB with the original's own schema, its memcached, Keystone, Glance and Nova,
-//! and one magnum.conf, which the original and ours both read.
+//! What all three servers stand on: the lab's MariaDB with upstream's own schema, its memcached, Keystone, Glance and Nova,
+//! and one magnum.conf, which upstream and ours both read.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::side::{Original, Ours};
+use super::side::{Ours, Upstream};
 use crate::lab::Lab;
 use crate::lab::services::Service;
 use crate::lab::template::Values;
 use crate::openstack::Openstack;
-use crate::original::{self, Release};
 use crate::server::Programs;
+use crate::upstream::{self, Release};
 use crate::workspace::Workspace;
 use crate::{exec, python};
 
@@ -23,11 +23,11 @@ use crate::{exec, python};
 const RELEASE: Release = Release::V23;
 /// The database of a thousand clusters, and that of twenty thousand.
 const NAMES: [&str; 2] = ["bench", "bench_large"];
-/// What both read, and how the original is deployed; the lab's own.
-const CONFIGURATION: &str = include_str!("../../original/data/magnum.conf");
+/// What both read, and how upstream is deployed; the lab's own.
+const CONFIGURATION: &str = include_str!("../../upstream/data/magnum.conf");
 /// What ours alone knows: the load is one project's, and is to be bounded by nothing but what an answer takes.
 const NO_LIMIT: &str = "\n[limits]\nrequests_per_second = 0\n";
-const UWSGI: &str = include_str!("../../original/data/uwsgi.ini");
+const UWSGI: &str = include_str!("../../upstream/data/uwsgi.ini");
 
 /// Somebody who may ask.
 #[derive(Debug, Clone)]
@@ -48,10 +48,10 @@ pub(super) struct Cloud {
 }
 
 impl Cloud {
-    /// Brings the lab up and makes the original's schema in both databases.
+    /// Brings the lab up and makes upstream's schema in both databases.
     pub(super) fn start(workspace: &Workspace, programs: &Programs) -> Result<Self> {
         let lab = Lab::private(workspace, &[Service::Identity, Service::Images, Service::Flavors])?;
-        let venv = original::install(workspace, RELEASE)?;
+        let venv = upstream::install(workspace, RELEASE)?;
         let openstack = python::openstack_client(workspace, true)?;
         let folder = tempfile::Builder::new().prefix("magnum-bench-").tempdir().context("cannot make a folder")?;
         let [small, large] = NAMES;
@@ -82,9 +82,9 @@ impl Cloud {
         }
     }
 
-    /// The original on the smaller database.
-    pub(super) fn original(&self) -> Result<Original> {
-        Ok(Original {
+    /// Upstream on the smaller database.
+    pub(super) fn upstream(&self) -> Result<Upstream> {
+        Ok(Upstream {
             program: self.venv.join("bin/uwsgi"),
             settings: self.values(false)?,
             template: UWSGI,

@@ -1,4 +1,4 @@
-//! `cargo xtask bench api`: the same requests to the original, to ours and to bare handlers, on one MariaDB, in turns.
+//! `cargo xtask bench api`: the same requests to upstream, to ours and to bare handlers, on one MariaDB, in turns.
 
 mod case;
 mod cloud;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use self::case::{CASES, Case, Of, Side};
 use self::cloud::{Account, Cloud};
 use self::report::{Report, Row};
-use self::side::{Bare, Memory, Original, Running, Start};
+use self::side::{Bare, Memory, Running, Start, Upstream};
 use super::figures::Figures;
 use super::machine;
 use crate::workspace::Workspace;
@@ -33,10 +33,10 @@ const MANY: u32 = 20_000;
 const IMAGE: &str = "9735f94d-cf6e-4197-85af-1c3d9e8965ce";
 /// How many different ones are asked for in turn.
 const DIFFERENT: usize = 32;
-/// The parts of the original's greatest rate at which the slowest answers are compared: at half of it hardly anything
+/// The parts of upstream's greatest rate at which the slowest answers are compared: at half of it hardly anything
 /// waits, near all of it what a busy server is like shows.
 const EQUAL_LOADS: [f64; 2] = [0.5, 0.9];
-/// How many times as slow the original's slowest answers are to be.
+/// How many times as slow upstream's slowest answers are to be.
 const TAIL_GOAL: f64 = 20.0;
 /// How many times as much memory it is to take.
 const MEMORY_GOAL: f64 = 12.0;
@@ -134,7 +134,7 @@ impl Bench<'_> {
     fn measure(&self) -> Result<(Vec<Row>, Figures)> {
         say::step("The three servers");
         let ours = self.cloud.ours(false);
-        let original = self.cloud.original()?;
+        let upstream = self.cloud.upstream()?;
         let account = self.cloud.log_in()?;
         self.seed(false, &account, CLUSTERS)?;
         let ours_runs = Running::start(Side::Ours, &ours, &self.helper, self.log("ours"))?;
@@ -143,9 +143,9 @@ impl Bench<'_> {
             database: self.cloud.database(false).to_owned(),
             project: account.project.clone(),
         };
-        let original_runs = self.start_original(&original)?;
+        let upstream_runs = self.start_upstream(&upstream)?;
         let bare_runs = Running::start(Side::Bare, &bare, &self.helper, self.log("bare"))?;
-        let mut servers = [original_runs, ours_runs, bare_runs];
+        let mut servers = [upstream_runs, ours_runs, bare_runs];
         let cases: Vec<&Case> = CASES
             .iter()
             .filter(|case| {
@@ -155,16 +155,16 @@ impl Bench<'_> {
         let mut rows = Vec::new();
         let mut tails = Vec::new();
         for case in cases {
-            let row = self.unless_it_fails(&original, &mut servers, |servers| self.case(&account, case, servers))?;
+            let row = self.unless_it_fails(&upstream, &mut servers, |servers| self.case(&account, case, servers))?;
             for part in EQUAL_LOADS.iter().filter(|_| case.tail) {
-                let rate = row.original.median() * part;
+                let rate = row.upstream.median() * part;
                 let tail = |servers: &_| self.tail(&account, case, servers, *part, rate);
-                match self.unless_it_fails(&original, &mut servers, tail) {
+                match self.unless_it_fails(&upstream, &mut servers, tail) {
                     Ok(row) => tails.push(row),
-                    Err(error) if fails(&error, Side::Original) => {
+                    Err(error) if fails(&error, Side::Upstream) => {
                         say::note("It has failed again: there is nothing to compare, and no line in the table.");
                         servers[0].stop()?;
-                        servers[0] = self.start_original(&original)?;
+                        servers[0] = self.start_upstream(&upstream)?;
                     }
                     Err(error) => return Err(error),
                 }
@@ -173,37 +173,37 @@ impl Bench<'_> {
         }
         rows.append(&mut tails);
         say::step("Memory, after all this");
-        let [mut original_runs, mut ours_runs, mut bare_runs] = servers;
+        let [mut upstream_runs, mut ours_runs, mut bare_runs] = servers;
         for kind in Memory::BOTH {
-            let (theirs, mine) = (original_runs.memory(kind)?, ours_runs.memory(kind)?);
+            let (theirs, mine) = (upstream_runs.memory(kind)?, ours_runs.memory(kind)?);
             rows.push(compared(kind.title(), "MiB", &[theirs], &[mine], MEMORY_GOAL));
         }
         let page = self.page(&account, &ours_runs)?;
         bare_runs.stop()?;
-        original_runs.stop()?;
+        upstream_runs.stop()?;
         ours_runs.stop()?;
-        rows.push(self.start(&original, &ours)?);
+        rows.push(self.start(&upstream, &ours)?);
         Ok((rows, page))
     }
 
-    fn start_original(&self, how: &Original) -> Result<Running> {
-        Running::start(Side::Original, how, &self.helper, self.log("original"))
+    fn start_upstream(&self, how: &Upstream) -> Result<Running> {
+        Running::start(Side::Upstream, how, &self.helper, self.log("upstream"))
     }
 
-    /// Measures something, once more with a new original when that one fails: asked for 100 templates at a fixed rate it
+    /// Measures something, once more with a new upstream when that one fails: asked for 100 templates at a fixed rate it
     /// may find no database connection left in its pool and answer with 500. What it failed at is in no figure then.
     fn unless_it_fails(
         &self,
-        original: &Original,
+        upstream: &Upstream,
         servers: &mut [Running; 3],
         measure: impl Fn(&[Running; 3]) -> Result<Row>,
     ) -> Result<Row> {
         match measure(servers) {
-            Err(error) if fails(&error, Side::Original) => {
+            Err(error) if fails(&error, Side::Upstream) => {
                 say::note(&format!("{error:#}"));
                 say::note("It is started anew, and all are asked again.");
                 servers[0].stop()?;
-                servers[0] = self.start_original(original)?;
+                servers[0] = self.start_upstream(upstream)?;
                 measure(servers)
             }
             measured => measured,
@@ -233,31 +233,31 @@ impl Bench<'_> {
                 rates.push(self.load(account, case, server, None)?.rate);
             }
             let last = rates.each_ref().map(|rates| rates.last().copied().unwrap_or(f64::NAN));
-            let [original, ours, bare] = last;
+            let [upstream, ours, bare] = last;
             say::note(&format!(
-                "original {original:.1}, ours {ours:.0}, bare handler {bare:.0} a second: {:.1} times, {:.0} %",
-                ours / original,
+                "upstream {upstream:.1}, ours {ours:.0}, bare handler {bare:.0} a second: {:.1} times, {:.0} %",
+                ours / upstream,
                 ours / bare * 100.0
             ));
         }
-        let [original, ours, bare] = rates;
+        let [upstream, ours, bare] = rates;
         let each = |above: &[f64], below: &[f64]| above.iter().zip(below).map(|(a, b)| a / b).collect::<Figures>();
         Ok(Row {
             what: case.name.to_owned(),
             unit: "req/s",
-            ratio: each(&ours, &original),
+            ratio: each(&ours, &upstream),
             goal: case.goal,
             bare: Some(report::Bare {
                 figure: bare.iter().copied().collect(),
                 share: each(&ours, &bare),
                 is_goal: case.method == "GET",
             }),
-            original: original.into_iter().collect(),
+            upstream: upstream.into_iter().collect(),
             ours: ours.into_iter().collect(),
         })
     }
 
-    /// The slowest answers, with all asked as often: so many times a second, which is that part of what the original does.
+    /// The slowest answers, with all asked as often: so many times a second, which is that part of what upstream does.
     fn tail(&self, account: &Account, case: &Case, servers: &[Running; 3], part: f64, rate: f64) -> Result<Row> {
         let mut tails: [Vec<f64>; 3] = Default::default();
         for _ in 0..self.options.rounds {
@@ -266,13 +266,13 @@ impl Bench<'_> {
             }
         }
         let [theirs, mine, bare] = tails;
-        let what = format!("{}: p99 at {:.0} % of the original's rate", case.name, part * 100.0);
+        let what = format!("{}: p99 at {:.0} % of upstream's rate", case.name, part * 100.0);
         let row = compared(&what, "ms", &theirs, &mine, TAIL_GOAL);
         let share = bare.iter().zip(&mine).map(|(bare, mine)| bare / mine).collect();
         let bare = report::Bare { figure: bare.into_iter().collect(), share, is_goal: false };
         say::note(&format!(
             "p99 at {rate:.1} a second: {:.1}, {:.2}, bare handler {:.2} ms",
-            row.original.median(),
+            row.upstream.median(),
             row.ours.median(),
             bare.figure.median()
         ));
@@ -317,7 +317,7 @@ impl Bench<'_> {
         Ok(Load { rate: number("/requests_per_second")?, tail: number("/latency_ms/p99")? })
     }
 
-    /// Some of what is there; read from ours or the original, which have it in the same place.
+    /// Some of what is there; read from ours or upstream, which have it in the same place.
     fn uuids(&self, account: &Account, server: &Running, path: &str, list: &str) -> Result<Vec<String>> {
         let api = server.api.clone().with_token(account.token.clone());
         let answer = api.get(&format!("{path}&limit={DIFFERENT}"))?;
@@ -350,11 +350,11 @@ impl Bench<'_> {
     }
 
     /// From the start of the process to its first answer.
-    fn start(&self, original: &dyn Start, ours: &dyn Start) -> Result<Row> {
+    fn start(&self, upstream: &dyn Start, ours: &dyn Start) -> Result<Row> {
         say::step("Start to first answer");
         let mut seconds: [Vec<f64>; 2] = Default::default();
         for _ in 0..self.options.rounds {
-            for ((side, how), seconds) in [(Side::Original, original), (Side::Ours, ours)].into_iter().zip(&mut seconds)
+            for ((side, how), seconds) in [(Side::Upstream, upstream), (Side::Ours, ours)].into_iter().zip(&mut seconds)
             {
                 let mut running = Running::start(side, how, &self.helper, self.log("start"))?;
                 seconds.push(running.start.as_secs_f64() * 1e3);
@@ -370,17 +370,17 @@ impl Bench<'_> {
 fn kind(side: Side) -> &'static str {
     match side {
         Side::Ours => r#""coe": "swarm-mode", "driver": "local""#,
-        Side::Original | Side::Bare => r#""coe": "kubernetes""#,
+        Side::Upstream | Side::Bare => r#""coe": "kubernetes""#,
     }
 }
 
 /// Something of which less is better.
-fn compared(what: &str, unit: &'static str, original: &[f64], ours: &[f64], goal: f64) -> Row {
+fn compared(what: &str, unit: &'static str, upstream: &[f64], ours: &[f64], goal: f64) -> Row {
     Row {
         what: what.to_owned(),
         unit,
-        ratio: original.iter().zip(ours).map(|(original, ours)| original / ours).collect(),
-        original: original.iter().copied().collect(),
+        ratio: upstream.iter().zip(ours).map(|(upstream, ours)| upstream / ours).collect(),
+        upstream: upstream.iter().copied().collect(),
         ours: ours.iter().copied().collect(),
         goal,
         bare: None,

@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use crate::bench::figures::Figures;
 use crate::say;
 
-/// A comparison with the original.
+/// A comparison with upstream.
 pub(super) struct Row {
     pub(super) what: String,
     /// Such as `req/s`; what is not a rate is better when it is less.
     pub(super) unit: &'static str,
-    pub(super) original: Figures,
+    pub(super) upstream: Figures,
     pub(super) ours: Figures,
     /// How many times better ours is, round by round.
     pub(super) ratio: Figures,
@@ -33,7 +33,7 @@ pub(super) struct Bare {
 /// The part of the bare handler's rate that ours is to reach.
 const SHARE: f64 = 0.8;
 const HEAD: [&str; 9] =
-    ["what", "unit", "original", "ours", "times better", "goal", "bare handler", "share of it", "goal"];
+    ["what", "unit", "upstream", "ours", "times better", "goal", "bare handler", "share of it", "goal"];
 /// Between these lines of the document is what the last recorded run has measured.
 const MARKS: [&str; 2] = ["<!-- begin of figures -->\n", "<!-- end of figures -->\n"];
 
@@ -55,9 +55,9 @@ impl Report {
                 [number(bare.figure.median()), range(&bare.share), goal]
             });
             let [rate, share, share_goal] = bare.unwrap_or_default();
-            let (original, ours) = (number(row.original.median()), number(row.ours.median()));
+            let (upstream, ours) = (number(row.upstream.median()), number(row.ours.median()));
             let (what, unit) = (row.what.clone(), row.unit.to_owned());
-            report.rows.push([what, unit, original, ours, range(&row.ratio), goal, rate, share, share_goal]);
+            report.rows.push([what, unit, upstream, ours, range(&row.ratio), goal, rate, share, share_goal]);
         }
         let goal = report.judged(format!("≤ {page_goal}"), page.median() <= page_goal);
         let what = "page 1 of 20,000 clusters to page 1 of 1,000".to_owned();
@@ -120,7 +120,7 @@ mod tests {
         let row = |goal, is_goal| Row {
             what: "show".to_owned(),
             unit: "req/s",
-            original: of(100.0),
+            upstream: of(100.0),
             ours: of(5000.0),
             ratio: of(50.0),
             goal,

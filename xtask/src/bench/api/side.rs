@@ -38,8 +38,8 @@ impl Start for Ours {
     }
 }
 
-/// The original by uWSGI, as its documentation has it: two processes.
-pub(super) struct Original {
+/// Upstream by uWSGI, as its documentation has it: two processes.
+pub(super) struct Upstream {
     pub(super) program: PathBuf,
     /// Words of the template.
     pub(super) settings: Values,
@@ -48,7 +48,7 @@ pub(super) struct Original {
     pub(super) file: PathBuf,
 }
 
-impl Start for Original {
+impl Start for Upstream {
     fn command(&self, address: &str) -> Result<Command> {
         let (_, port) = address.split_once(':').context("an address without a port")?;
         fs::write(&self.file, self.settings.clone().with("port", port).fill(self.template)?)?;

@@ -12,17 +12,17 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::cells::{Cells, FromCells, Read};
 use crate::cluster::{RESOURCE, in_scope};
 use crate::entity::{cluster, cluster_template, nodegroup};
 use crate::nodegroup::{NodegroupSummary, of_role, read_few_summaries, read_summaries, summaries};
 use crate::page::{chunks, filled_up, paged};
+use crate::row_reader::{FromRow, Read, RowReader};
 use crate::upstream::{UpstreamHead, select_at};
 use crate::{Ident, Page, Result, Scope, SortDir, Store, StoreError, json};
 
 /// A cluster with everything that is shown of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ShownCluster {
+pub struct ClusterView {
     /// The cluster.
     pub cluster: Cluster,
     /// The labels of its template, whoever may see that; `None` when it is gone.
@@ -88,28 +88,28 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
-    pub async fn get_shown_cluster(&self, scope: &Scope, ident: &Ident) -> Result<ShownCluster> {
+    pub async fn get_shown_cluster(&self, scope: &Scope, ident: &Ident) -> Result<ClusterView> {
         let uuid = match ident {
             Ident::Uuid(uuid) => *uuid,
             other => self.get_cluster_uuid(scope, other).await?,
         };
-        let select = in_scope(self.begun("shown", shown), scope);
+        let select = in_scope(self.cached_select("shown", shown), scope);
         let select = select.filter(cluster::Column::Uuid.eq(uuid.to_string()));
         let rows = self.read().query_all_raw(select.build(self.read().get_database_backend())).await?;
         let not_found = || StoreError::not_found(RESOURCE, ident);
-        let mut first = Cells::of(rows.first().ok_or_else(not_found)?)?;
+        let mut first = RowReader::of(rows.first().ok_or_else(not_found)?)?;
         // What is left out of lists is not there for others either.
-        let cluster = Option::<Cluster>::from_cells(&mut first)?.ok_or_else(not_found)?;
+        let cluster = Option::<Cluster>::from_row(&mut first)?.ok_or_else(not_found)?;
         let labels = json::read_labels(first.text()?, "cluster_template.labels");
         let template_labels = first.integer()?.map(|_| labels);
         let mut nodegroups = Vec::with_capacity(rows.len());
         for row in &rows {
-            let mut cells = Cells::of(row)?;
-            cells.skip(cluster::Column::iter().count() + 2);
-            nodegroups.extend(Option::<NodegroupState>::from_cells(&mut cells)?);
+            let mut row = RowReader::of(row)?;
+            row.skip(cluster::Column::iter().count() + 2);
+            nodegroups.extend(Option::<NodegroupState>::from_row(&mut row)?);
         }
         nodegroups.sort_unstable_by_key(|group| group.id);
-        Ok(ShownCluster { cluster, template_labels, nodegroups })
+        Ok(ClusterView { cluster, template_labels, nodegroups })
     }
 
     /// What several clusters show of their node groups, by key: one query for up to 512 clusters.
@@ -173,7 +173,8 @@ impl Store {
         if let Scope::Project(project) = scope {
             wanted = wanted.add(cluster::Column::ProjectId.eq(project));
         }
-        let select = of_role(self.begun("summaries of clusters", |_| summaries_of_clusters()), role).filter(wanted);
+        let select =
+            of_role(self.cached_select("summaries of clusters", |_| summaries_of_clusters()), role).filter(wanted);
         if sort.as_str() == nodegroup::Column::Id.as_str() {
             // Clusters have few groups: what fits a page is sorted here, which costs the database a fifth of the query.
             let few = read_few_summaries(select.clone(), page.limit, self.read()).await?;
@@ -215,25 +216,25 @@ fn summaries_of_clusters() -> Select<nodegroup::Entity> {
 }
 
 /// `None` where a cluster has no group.
-impl FromCells for Option<NodegroupState> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let Some(id) = cells.integer()? else { return Ok(None) };
+impl FromRow for Option<NodegroupState> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let Some(id) = row.integer()? else { return Ok(None) };
         Ok(Some(NodegroupState {
             id: id.into(),
-            name: cells.string()?.unwrap_or_default(),
-            role: cells.string()?.unwrap_or_else(|| WORKER.to_owned()),
-            node_count: cells.integer()?.unwrap_or(1),
-            node_addresses: json::read(cells.text()?, "nodegroup.node_addresses"),
-            status: cells.string()?.map(ClusterStatus::from),
-            status_reason: cells.string()?,
+            name: row.string()?.unwrap_or_default(),
+            role: row.string()?.unwrap_or_else(|| WORKER.to_owned()),
+            node_count: row.integer()?.unwrap_or(1),
+            node_addresses: json::read(row.text()?, "nodegroup.node_addresses"),
+            status: row.string()?.map(ClusterStatus::from),
+            status_reason: row.string()?,
         }))
     }
 }
 
 /// A group with its cluster; groups whose cluster can't be read belong to none.
-impl FromCells for Option<(Uuid, NodegroupState)> {
-    fn from_cells(cells: &mut Cells<'_>) -> std::result::Result<Self, DbErr> {
-        let cluster = cells.text()?.and_then(|text| Uuid::try_parse(text).ok());
-        Ok(cluster.zip(Option::from_cells(cells)?))
+impl FromRow for Option<(Uuid, NodegroupState)> {
+    fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
+        let cluster = row.text()?.and_then(|text| Uuid::try_parse(text).ok());
+        Ok(cluster.zip(Option::from_row(row)?))
     }
 }

@@ -1,6 +1,6 @@
 """Cluster drivers that make nothing.
 
-The original's API and conductor do all they do around a driver; no cloud is touched. A cluster stays where its conductor put it
+Upstream's API and conductor do all they do around a driver; no cloud is touched. A cluster stays where its conductor put it
 (CREATE_IN_PROGRESS, UPDATE_IN_PROGRESS); what is deleted is gone with the next periodic look at its cluster.
 """
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// All that is particular to Swarm.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Catalogue {
+pub struct SwarmTables {
     /// Words by which a template's `coe` names it.
     pub names: Vec<String>,
     /// Network drivers.
@@ -74,14 +74,14 @@ pub enum Reach {
     Nodes,
 }
 
-static CATALOGUE: LazyLock<Result<Catalogue, String>> =
+static CATALOGUE: LazyLock<Result<SwarmTables, String>> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/swarm.yaml")).map_err(|error| error.to_string()));
 
 /// The tables.
 ///
 /// # Errors
 /// Never in a build whose tests have passed: the file is part of the program.
-pub fn catalogue() -> Result<&'static Catalogue, &'static str> {
+pub fn catalogue() -> Result<&'static SwarmTables, &'static str> {
     CATALOGUE.as_ref().map_err(String::as_str)
 }
 

@@ -66,7 +66,7 @@ pub enum Thing {
 
 /// Why a lookup failed. The texts are upstream's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CatalogueError {
+pub enum LookupError {
     /// There is none.
     #[error("{}", missing(*thing, name))]
     NotFound {
@@ -124,21 +124,21 @@ fn several(thing: Thing, name: &str) -> String {
 
 /// Where names are looked up, on behalf of a caller.
 ///
-/// Every call fails with [`CatalogueError`] when there is no such thing, several of that name, or nobody to ask.
+/// Every call fails with [`LookupError`] when there is no such thing, several of that name, or nobody to ask.
 #[async_trait]
-pub trait Catalogue: Send + Sync {
+pub trait CloudLookup: Send + Sync {
     /// Image by id or name.
-    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, CatalogueError>;
+    async fn image(&self, caller: &Caller, name: &str) -> Result<Image, LookupError>;
     /// Flavor by id or name.
-    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, CatalogueError>;
+    async fn flavor(&self, caller: &Caller, name: &str) -> Result<Flavor, LookupError>;
     /// External network by id or name.
-    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError>;
+    async fn external_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError>;
     /// Network by id or name.
-    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError>;
+    async fn fixed_network(&self, caller: &Caller, name: &str) -> Result<(), LookupError>;
     /// Subnet by id or name.
-    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError>;
+    async fn fixed_subnet(&self, caller: &Caller, name: &str) -> Result<(), LookupError>;
     /// Key pair of the caller by name.
-    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), CatalogueError>;
+    async fn keypair(&self, caller: &Caller, name: &str) -> Result<(), LookupError>;
     /// Project by id.
-    async fn project(&self, caller: &Caller, id: &str) -> Result<(), CatalogueError>;
+    async fn project(&self, caller: &Caller, id: &str) -> Result<(), LookupError>;
 }

@@ -1,8 +1,8 @@
-//! The catalogue of one machine: a table.
+//! The cloud of one machine: a table.
 
 use async_trait::async_trait;
 use magnum_domain::Caller;
-use magnum_domain::catalogue::{Catalogue, CatalogueError, Flavor, Image, Network, Thing};
+use magnum_domain::cloud::{CloudLookup, Flavor, Image, LookupError, Network, Thing};
 use serde::Deserialize;
 
 /// Answers whether a project exists; the built-in identity knows.
@@ -16,7 +16,7 @@ pub trait Projects: Send + Sync {
 }
 
 /// What one machine has to offer: a table.
-pub struct LocalCatalogue {
+pub struct LocalCloud {
     table: Table,
     projects: Option<std::sync::Arc<dyn Projects>>,
 }
@@ -32,13 +32,13 @@ struct Table {
     keypairs: Vec<String>,
 }
 
-impl LocalCatalogue {
+impl LocalCloud {
     /// The table this program comes with.
     ///
     /// # Errors
     /// If the built-in table can't be read, which a test rules out.
     pub fn built_in() -> Result<Self, String> {
-        Self::from_yaml(include_str!("../data/local_catalogue.yaml"))
+        Self::from_yaml(include_str!("../data/local_cloud.yaml"))
     }
 
     /// A table of the same form.
@@ -63,50 +63,50 @@ fn find<'a, T>(
     thing: Thing,
     asked: &str,
     key: impl Fn(&T) -> (&str, &str),
-) -> Result<&'a T, CatalogueError> {
+) -> Result<&'a T, LookupError> {
     if let Some(row) = rows.iter().find(|row| key(row).0 == asked) {
         return Ok(row);
     }
     let mut named = rows.iter().filter(|row| key(row).1 == asked);
     match (named.next(), named.next()) {
         (Some(row), None) => Ok(row),
-        (None, _) => Err(CatalogueError::NotFound { thing, name: asked.to_owned() }),
-        (Some(_), Some(_)) => Err(CatalogueError::Ambiguous { thing, name: asked.to_owned() }),
+        (None, _) => Err(LookupError::NotFound { thing, name: asked.to_owned() }),
+        (Some(_), Some(_)) => Err(LookupError::Ambiguous { thing, name: asked.to_owned() }),
     }
 }
 
 #[async_trait]
-impl Catalogue for LocalCatalogue {
-    async fn image(&self, _caller: &Caller, name: &str) -> Result<Image, CatalogueError> {
+impl CloudLookup for LocalCloud {
+    async fn image(&self, _caller: &Caller, name: &str) -> Result<Image, LookupError> {
         find(&self.table.images, Thing::Image, name, |image| (&image.id, &image.name)).cloned()
     }
 
-    async fn flavor(&self, _caller: &Caller, name: &str) -> Result<Flavor, CatalogueError> {
+    async fn flavor(&self, _caller: &Caller, name: &str) -> Result<Flavor, LookupError> {
         find(&self.table.flavors, Thing::Flavor, name, |flavor| (&flavor.id, &flavor.name)).cloned()
     }
 
-    async fn external_network(&self, _caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn external_network(&self, _caller: &Caller, name: &str) -> Result<(), LookupError> {
         find(&self.table.external_networks, Thing::ExternalNetwork, name, |row| (&row.id, &row.name)).map(drop)
     }
 
-    async fn fixed_network(&self, _caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn fixed_network(&self, _caller: &Caller, name: &str) -> Result<(), LookupError> {
         find(&self.table.fixed_networks, Thing::FixedNetwork, name, |row| (&row.id, &row.name)).map(drop)
     }
 
-    async fn fixed_subnet(&self, _caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn fixed_subnet(&self, _caller: &Caller, name: &str) -> Result<(), LookupError> {
         find(&self.table.fixed_subnets, Thing::FixedSubnet, name, |row| (&row.id, &row.name)).map(drop)
     }
 
-    async fn keypair(&self, _caller: &Caller, name: &str) -> Result<(), CatalogueError> {
+    async fn keypair(&self, _caller: &Caller, name: &str) -> Result<(), LookupError> {
         find(&self.table.keypairs, Thing::Keypair, name, |row| (row, row)).map(drop)
     }
 
-    async fn project(&self, _caller: &Caller, id: &str) -> Result<(), CatalogueError> {
+    async fn project(&self, _caller: &Caller, id: &str) -> Result<(), LookupError> {
         let Some(projects) = &self.projects else { return Ok(()) };
         match projects.exists(id).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(CatalogueError::NotFound { thing: Thing::Project, name: id.to_owned() }),
-            Err(reason) => Err(CatalogueError::Unavailable(reason)),
+            Ok(false) => Err(LookupError::NotFound { thing: Thing::Project, name: id.to_owned() }),
+            Err(reason) => Err(LookupError::Unavailable(reason)),
         }
     }
 }
@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn the_built_in_table_is_sound() {
-        let catalogue = LocalCatalogue::built_in().unwrap();
-        assert!(catalogue.table.images.iter().all(|image| image.os_distro.is_some()));
-        assert!(catalogue.table.flavors.iter().all(|flavor| flavor.disk > 0));
+        let cloud = LocalCloud::built_in().unwrap();
+        assert!(cloud.table.images.iter().all(|image| image.os_distro.is_some()));
+        assert!(cloud.table.flavors.iter().all(|flavor| flavor.disk > 0));
     }
 }

@@ -1,4 +1,4 @@
-//! The original: a release of upstream Magnum from PyPI, installed under `target/original` and run against the lab.
+//! Upstream: a release of upstream Magnum from PyPI, installed under `target/upstream` and run against the lab.
 //!
 //! It makes its tables with its own `magnum-db-manage`. Its API runs under uWSGI with two processes, as its
 //! documentation has it, its conductor beside it. It needs Keystone, and RabbitMQ, which is brought up for it.
@@ -23,7 +23,7 @@ use crate::owner::Life;
 use crate::workspace::Workspace;
 use crate::{debian, exec, say};
 
-/// A release of the original.
+/// A release of upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Release {
     /// The newest that still has its Heat driver.
@@ -87,17 +87,17 @@ static CONDUCTOR: Row = Row {
     ..Row::other("magnum-conductor")
 };
 
-/// What runs of an original, in this order.
+/// What runs of an upstream, in this order.
 const ROWS: [&Row; 2] = [&API, &CONDUCTOR];
 
-/// A running original; it ends when dropped.
+/// A running upstream; it ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Original {
+pub(crate) struct Upstream {
     url: String,
     processes: Vec<Process>,
 }
 
-impl Original {
+impl Upstream {
     /// Starts a release on an existing database, which it upgrades to its own tables. `name` tells several apart.
     pub(crate) fn start(
         workspace: &Workspace,
@@ -121,10 +121,10 @@ impl Original {
     }
 }
 
-impl Drop for Original {
+impl Drop for Upstream {
     fn drop(&mut self) {
         if let Err(error) = process::end(&self.processes) {
-            eprintln!("cannot end the original: {error:#}");
+            eprintln!("cannot end upstream: {error:#}");
         }
     }
 }
@@ -133,11 +133,11 @@ impl Drop for Original {
 pub(crate) fn start(workspace: &Workspace, lab: &mut Lab, release: Release) -> Result<String> {
     let name = release.number();
     let database_url = lab.database_kept(&format!("magnum-{name}"))?;
-    let mut original = bring_up(workspace, lab, release, name, &database_url, Life::ItsOwn)?;
+    let mut upstream = bring_up(workspace, lab, release, name, &database_url, Life::ItsOwn)?;
     // It goes on after us.
-    original.processes.clear();
-    lab.remember_original(name, &database_url)?;
-    Ok(original.url.clone())
+    upstream.processes.clear();
+    lab.remember_upstream(name, &database_url)?;
+    Ok(upstream.url.clone())
 }
 
 fn bring_up(
@@ -147,9 +147,9 @@ fn bring_up(
     name: &str,
     database_url: &str,
     life: Life,
-) -> Result<Original> {
+) -> Result<Upstream> {
     let venv = install(workspace, release)?;
-    say::step(&format!("Starting the original {release}"));
+    say::step(&format!("Starting upstream {release}"));
     lab.bring_up(&[Service::Identity, Service::Rabbitmq])?;
     let names = ROWS.map(|row| unit_name(row, name));
     let port = lab.port(&names[0])?;
@@ -163,10 +163,10 @@ fn bring_up(
         .with("database_url", for_sqlalchemy(database_url));
     let others = ROWS.into_iter().zip(names).map(|(row, name)| (row, name, values.clone())).collect();
     let processes = lab.bring_up_others(others, life)?;
-    Ok(Original { url: format!("http://127.0.0.1:{port}"), processes })
+    Ok(Upstream { url: format!("http://127.0.0.1:{port}"), processes })
 }
 
-/// The units of an original that belongs to a lab.
+/// The units of an upstream that belongs to a lab.
 pub(crate) fn rows(lab: &Lab, name: &str, database_url: &str) -> Result<Vec<(&'static Row, String, Values)>> {
     let values = lab.values().with("conductor_seen", conductor_seen(lab, database_url)?);
     Ok(ROWS.map(|row| (row, unit_name(row, name), values.clone())).to_vec())
@@ -174,18 +174,18 @@ pub(crate) fn rows(lab: &Lab, name: &str, database_url: &str) -> Result<Vec<(&'s
 
 /// Makes sure that a release is installed; answers its virtual environment.
 pub(crate) fn install(workspace: &Workspace, release: Release) -> Result<PathBuf> {
-    let venv = workspace.in_target("original").join(release.number());
+    let venv = workspace.in_target("upstream").join(release.number());
     let marker = venv.join("installed-requirements.txt");
     let wanted = release.requirements();
     if fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         write_driver(&venv)?;
         return Ok(venv);
     }
-    say::step(&format!("Installing the original {release} from PyPI (one to two minutes, once)"));
+    say::step(&format!("Installing upstream {release} from PyPI (one to two minutes, once)"));
     say::note(&format!("into {}", venv.display()));
     debian::ensure(workspace, &[debian::PYTHON])?;
     let python = exec::find_program("python3").context("there is no python3 on this machine")?;
-    let log = workspace.in_target(&format!("xtask/pip-original-{release}.log"));
+    let log = workspace.in_target(&format!("xtask/pip-upstream-{release}.log"));
     exec::run_logged(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv), &log)?;
     let list = venv.join("requirements.txt");
     fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))?;

@@ -15,19 +15,19 @@ use crate::{Backend, Store};
 type Key = (TypeId, &'static str, UpstreamHead);
 
 #[derive(Default)]
-pub(crate) struct Begun(RwLock<HashMap<Key, Box<dyn Any + Send + Sync>>>);
+pub(crate) struct SelectCache(RwLock<HashMap<Key, Box<dyn Any + Send + Sync>>>);
 
 impl Store {
     /// A query as `begin` makes it, which is called for the first one of that name only: so it must not depend on
     /// anything but the revision of the schema.
-    pub(crate) fn begun<E: EntityTrait>(
+    pub(crate) fn cached_select<E: EntityTrait>(
         &self,
         name: &'static str,
         begin: impl FnOnce(UpstreamHead) -> Select<E>,
     ) -> Select<E> {
         let head = self.head();
         let key = (TypeId::of::<E>(), name, head);
-        let Begun(kept) = &self.inner.begun;
+        let SelectCache(kept) = &self.inner.select_cache;
         let found = {
             let kept = kept.read().unwrap_or_else(PoisonError::into_inner);
             kept.get(&key).and_then(|select| select.downcast_ref::<Select<E>>()).cloned()

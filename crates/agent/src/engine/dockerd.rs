@@ -27,13 +27,13 @@ enum Process {
 }
 
 /// The engine's process, if there is one.
-pub(super) struct OwnProcess {
+pub(super) struct DockerdProcess {
     process: Option<Process>,
     /// How long the log was when the process was started.
     log_before: u64,
 }
 
-impl OwnProcess {
+impl DockerdProcess {
     /// Finds the engine that an earlier agent has started.
     pub(super) fn find(layout: &Layout) -> Result<Self, AgentError> {
         let text = files::read(&layout.pid_file)?;

@@ -22,7 +22,7 @@ impl Progress for Unwatched {
 
 impl Shared {
     /// Opens the cluster's network and listeners again, and starts nodes that were started before and have ended.
-    pub(super) async fn adopt(&self, snapshot: &Snapshot) -> Result<(), LocalError> {
+    pub(super) async fn resume(&self, snapshot: &Snapshot) -> Result<(), LocalError> {
         let was_made = snapshot.resources.iter().any(|row| row.node_uuid.is_none());
         if snapshot.deleting || !was_made {
             return Ok(());

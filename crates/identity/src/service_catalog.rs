@@ -14,18 +14,18 @@ use crate::requester::Requester;
 
 /// What tokens tell clients about where things are. The identity service itself need not be listed in `services`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Catalogue {
+pub struct ServiceCatalog {
     /// Name of the one region.
     pub region: String,
     /// Where [`crate::BuiltIn::router`] can be reached, without `/v3`: `http://127.0.0.1:9511/identity`.
     pub identity_url: String,
     /// The other services.
-    pub services: Vec<CatalogueService>,
+    pub services: Vec<CatalogService>,
 }
 
 /// A service with one URL for all of its interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogueService {
+pub struct CatalogService {
     /// What clients look for. They find `container-infra` under each of its names (`container-infrastructure-management`, ...).
     pub service_type: String,
     /// For people.
@@ -34,7 +34,7 @@ pub struct CatalogueService {
     pub url: String,
 }
 
-impl Catalogue {
+impl ServiceCatalog {
     /// That of a process which serves container-infra under `base/v1` and identity under `base/identity`.
     #[must_use]
     pub fn of_this_process(region: &str, base: &str) -> Self {
@@ -42,7 +42,7 @@ impl Catalogue {
         Self {
             region: region.to_owned(),
             identity_url: format!("{base}/identity"),
-            services: vec![CatalogueService {
+            services: vec![CatalogService {
                 service_type: "container-infra".to_owned(),
                 name: "magnum".to_owned(),
                 url: format!("{base}/v1"),
@@ -51,8 +51,8 @@ impl Catalogue {
     }
 
     /// With the identity service, which is last.
-    pub(crate) fn all(&self) -> Vec<CatalogueService> {
-        let identity = CatalogueService {
+    pub(crate) fn all(&self) -> Vec<CatalogService> {
+        let identity = CatalogService {
             service_type: "identity".to_owned(),
             name: "keystone".to_owned(),
             url: format!("{}/v3", self.identity_url),
@@ -94,11 +94,11 @@ fn stable_id(parts: &[&str]) -> String {
     hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn service_id(service: &CatalogueService) -> String {
+fn service_id(service: &CatalogService) -> String {
     stable_id(&["service", &service.service_type, &service.name])
 }
 
-fn endpoint_id(service: &CatalogueService, interface: &str) -> String {
+fn endpoint_id(service: &CatalogService, interface: &str) -> String {
     stable_id(&["endpoint", &service.service_type, &service.name, interface])
 }
 
@@ -134,7 +134,7 @@ pub(crate) async fn show_service(
 }
 
 fn services(identity: &BuiltIn) -> Vec<Value> {
-    let document = |service: CatalogueService| {
+    let document = |service: CatalogService| {
         let id = service_id(&service);
         let this = identity.url(&format!("/services/{id}"));
         json!({
@@ -145,7 +145,7 @@ fn services(identity: &BuiltIn) -> Vec<Value> {
             "links": {"self": this},
         })
     };
-    identity.catalogue().all().into_iter().map(document).collect()
+    identity.service_catalog().all().into_iter().map(document).collect()
 }
 
 #[derive(Deserialize)]
@@ -186,8 +186,8 @@ pub(crate) async fn show_endpoint(
 }
 
 fn endpoints(identity: &BuiltIn) -> Vec<Value> {
-    let region = &identity.catalogue().region;
-    let document = |service: &CatalogueService, interface: &str| {
+    let region = &identity.service_catalog().region;
+    let document = |service: &CatalogService, interface: &str| {
         let id = endpoint_id(service, interface);
         let this = identity.url(&format!("/endpoints/{id}"));
         json!({
@@ -201,7 +201,7 @@ fn endpoints(identity: &BuiltIn) -> Vec<Value> {
             "links": {"self": this},
         })
     };
-    let services = identity.catalogue().all();
+    let services = identity.service_catalog().all();
     services.iter().flat_map(|service| INTERFACES.map(|interface| document(service, interface))).collect()
 }
 
@@ -214,14 +214,14 @@ pub(crate) async fn show_region(
     _: Requester,
     Ids(id): Ids<String>,
 ) -> Result<Json<Value>, Refusal> {
-    if id != identity.catalogue().region {
+    if id != identity.service_catalog().region {
         return Err(Refusal::not_found("region", id.escape_debug().to_string()));
     }
     Ok(Json(json!({"region": region(&identity)})))
 }
 
 fn region(identity: &BuiltIn) -> Value {
-    let id = &identity.catalogue().region;
+    let id = &identity.service_catalog().region;
     json!({
         "id": id,
         "description": "",

@@ -13,26 +13,26 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, MySql, Postgres, Row, Sqlite};
 
 /// A row, and how far it was read.
-pub(crate) struct Cells<'r> {
-    row: Kind<'r>,
+pub(crate) struct RowReader<'r> {
+    row: DatabaseRow<'r>,
     next: usize,
 }
 
-enum Kind<'r> {
+enum DatabaseRow<'r> {
     MySql(&'r MySqlRow),
     Postgres(&'r PgRow),
     Sqlite(&'r SqliteRow),
 }
 
-impl<'r> Cells<'r> {
+impl<'r> RowReader<'r> {
     /// The row of a query, to be read from its first column on.
     pub(crate) fn of(result: &'r QueryResult) -> Result<Self, DbErr> {
         let row = if let Some(row) = result.try_as_mysql_row() {
-            Kind::MySql(row)
+            DatabaseRow::MySql(row)
         } else if let Some(row) = result.try_as_pg_row() {
-            Kind::Postgres(row)
+            DatabaseRow::Postgres(row)
         } else if let Some(row) = result.try_as_sqlite_row() {
-            Kind::Sqlite(row)
+            DatabaseRow::Sqlite(row)
         } else {
             return Err(DbErr::Custom("a row of an unknown database".to_owned()));
         };
@@ -47,9 +47,9 @@ impl<'r> Cells<'r> {
         let at = self.next;
         self.next += 1;
         let value = match self.row {
-            Kind::MySql(row) => row.try_get_unchecked(at),
-            Kind::Postgres(row) => row.try_get_unchecked(at),
-            Kind::Sqlite(row) => row.try_get_unchecked(at),
+            DatabaseRow::MySql(row) => row.try_get_unchecked(at),
+            DatabaseRow::Postgres(row) => row.try_get_unchecked(at),
+            DatabaseRow::Sqlite(row) => row.try_get_unchecked(at),
         };
         value.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
     }
@@ -96,16 +96,16 @@ impl<'r> Cells<'r> {
 }
 
 /// Something a row is read as.
-pub(crate) trait FromCells: Sized {
+pub(crate) trait FromRow: Sized {
     /// Reads the columns from left to right.
-    fn from_cells(cells: &mut Cells<'_>) -> Result<Self, DbErr>;
+    fn from_row(row: &mut RowReader<'_>) -> Result<Self, DbErr>;
 }
 
 /// What a query is told to read: `select.into_model::<Read<T>>()`.
 pub(crate) struct Read<T>(pub(crate) T);
 
-impl<T: FromCells> sea_orm::FromQueryResult for Read<T> {
+impl<T: FromRow> sea_orm::FromQueryResult for Read<T> {
     fn from_query_result(result: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
-        T::from_cells(&mut Cells::of(result)?).map(Self)
+        T::from_row(&mut RowReader::of(result)?).map(Self)
     }
 }

@@ -11,7 +11,7 @@ use crate::value::PortRange;
 /// The type of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum OptionType {
     /// Any text.
     Str,
     /// true, 1, yes, on; false, 0, no, off; in any case.
@@ -72,7 +72,7 @@ impl fmt::Display for Parsed {
     }
 }
 
-impl Kind {
+impl OptionType {
     /// Reads a value. Nothing for a number that is left empty, which means that it is not set.
     ///
     /// # Errors
@@ -175,42 +175,42 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Kind::Bool, "Yes", Some(Parsed::Flag(true)))]
-    #[case(Kind::Bool, " off ", Some(Parsed::Flag(false)))]
-    #[case(Kind::Int, "-5", Some(Parsed::Integer(-5)))]
-    #[case(Kind::Int, "", None)]
-    #[case(Kind::Float, "0.5", Some(Parsed::Number(0.5)))]
-    #[case(Kind::Port, "9511", Some(Parsed::Integer(9511)))]
-    #[case(Kind::Ip, "::1", Some(Parsed::Text("::1".into())))]
-    #[case(Kind::Host, "node-1.example.org", Some(Parsed::Text("node-1.example.org".into())))]
-    #[case(Kind::Cidr, "10.0.0.0/8", Some(Parsed::Text("10.0.0.0/8".into())))]
-    #[case(Kind::PortRange, "10-20", Some(Parsed::Text("10-20".into())))]
-    #[case(Kind::List, "a, b ,,c", Some(list(&["a", "b", "", "c"])))]
-    #[case(Kind::List, "", Some(list(&[])))]
-    #[case(Kind::Multi, "a,b", Some(list(&["a,b"])))]
-    #[case(Kind::Dict, "k:v, z:w:x", Some(Parsed::Pairs(vec![("k".into(), "v".into()), ("z".into(), "w:x".into())])))]
-    #[case(Kind::Str, " kept ", Some(Parsed::Text(" kept ".into())))]
-    fn reads(#[case] kind: Kind, #[case] text: &str, #[case] expected: Option<Parsed>) {
+    #[case(OptionType::Bool, "Yes", Some(Parsed::Flag(true)))]
+    #[case(OptionType::Bool, " off ", Some(Parsed::Flag(false)))]
+    #[case(OptionType::Int, "-5", Some(Parsed::Integer(-5)))]
+    #[case(OptionType::Int, "", None)]
+    #[case(OptionType::Float, "0.5", Some(Parsed::Number(0.5)))]
+    #[case(OptionType::Port, "9511", Some(Parsed::Integer(9511)))]
+    #[case(OptionType::Ip, "::1", Some(Parsed::Text("::1".into())))]
+    #[case(OptionType::Host, "node-1.example.org", Some(Parsed::Text("node-1.example.org".into())))]
+    #[case(OptionType::Cidr, "10.0.0.0/8", Some(Parsed::Text("10.0.0.0/8".into())))]
+    #[case(OptionType::PortRange, "10-20", Some(Parsed::Text("10-20".into())))]
+    #[case(OptionType::List, "a, b ,,c", Some(list(&["a", "b", "", "c"])))]
+    #[case(OptionType::List, "", Some(list(&[])))]
+    #[case(OptionType::Multi, "a,b", Some(list(&["a,b"])))]
+    #[case(OptionType::Dict, "k:v, z:w:x", Some(Parsed::Pairs(vec![("k".into(), "v".into()), ("z".into(), "w:x".into())])))]
+    #[case(OptionType::Str, " kept ", Some(Parsed::Text(" kept ".into())))]
+    fn reads(#[case] kind: OptionType, #[case] text: &str, #[case] expected: Option<Parsed>) {
         assert!(kind.parse(text) == Ok(expected), "{kind:?} {text:?}");
     }
 
     #[rstest]
-    #[case(Kind::Bool, "")]
-    #[case(Kind::Bool, "maybe")]
-    #[case(Kind::Int, "1.5")]
-    #[case(Kind::Int, "99999999999999999999")]
-    #[case(Kind::Float, "nan")]
-    #[case(Kind::Port, "65536")]
-    #[case(Kind::Port, "-1")]
-    #[case(Kind::Ip, "localhost")]
-    #[case(Kind::Host, "a b")]
-    #[case(Kind::Host, "300.1.2.3")]
-    #[case(Kind::Host, "-x")]
-    #[case(Kind::Cidr, "10.0.0.0/33")]
-    #[case(Kind::PortRange, "20-10")]
-    #[case(Kind::PortRange, "20")]
-    #[case(Kind::Dict, "k")]
-    fn refuses(#[case] kind: Kind, #[case] text: &str) {
+    #[case(OptionType::Bool, "")]
+    #[case(OptionType::Bool, "maybe")]
+    #[case(OptionType::Int, "1.5")]
+    #[case(OptionType::Int, "99999999999999999999")]
+    #[case(OptionType::Float, "nan")]
+    #[case(OptionType::Port, "65536")]
+    #[case(OptionType::Port, "-1")]
+    #[case(OptionType::Ip, "localhost")]
+    #[case(OptionType::Host, "a b")]
+    #[case(OptionType::Host, "300.1.2.3")]
+    #[case(OptionType::Host, "-x")]
+    #[case(OptionType::Cidr, "10.0.0.0/33")]
+    #[case(OptionType::PortRange, "20-10")]
+    #[case(OptionType::PortRange, "20")]
+    #[case(OptionType::Dict, "k")]
+    fn refuses(#[case] kind: OptionType, #[case] text: &str) {
         assert!(kind.parse(text).is_err(), "{kind:?} {text:?}");
     }
 }

@@ -1,4 +1,4 @@
-"""Serves the original for the conformance suite: its API as it is, with its conductor in the same process.
+"""Serves upstream for the conformance suite: its API as it is, with its conductor in the same process.
 
 What the API asks of the conductor travels through the message queue as ever, but a request that the API would only
 post (`cast`) is waited for, and what becomes of it is ignored as before. So an answer is given when the work is done,
