@@ -1,10 +1,12 @@
 //! A snapshot of a cluster as a request would make it, for its plan to be shown and not carried out.
 
-use std::collections::BTreeSet;
-
 use magnum_domain::driver::Snapshot;
-use magnum_domain::{Cluster, ClusterTemplate, Node, NodePhase, Nodegroup, Resource, now};
-use uuid::Uuid;
+use magnum_domain::nodes::difference;
+use magnum_domain::{Cluster, ClusterTemplate, Node, NodePhase, Nodegroup, Resource};
+use magnum_store::StoreError;
+
+use crate::ApiState;
+use crate::error::Result;
 
 /// What there is, and what is wanted.
 pub(crate) struct Imagined {
@@ -18,33 +20,34 @@ pub(crate) struct Imagined {
     pub(crate) nodes: Vec<Node>,
     /// Its ledger as it is.
     pub(crate) resources: Vec<Resource>,
-    /// Nodes to take out first: UUIDs, names or addresses.
+    /// Nodes that are to leave: UUIDs, names or addresses.
     pub(crate) remove: Vec<String>,
 }
 
 impl Imagined {
-    /// Adds the nodes that would be added and marks those that would go, by the rules of the store's reconciliation:
-    /// lowest free position first, named ones and then the highest positions gone first.
-    pub(crate) fn snapshot(mut self) -> Snapshot {
-        for group in &self.nodegroups {
-            let mut present: Vec<&mut Node> = self
-                .nodes
-                .iter_mut()
-                .filter(|node| node.nodegroup_uuid == group.uuid && node.phase < NodePhase::Leaving)
-                .collect();
-            let wanted = usize::try_from(group.node_count).unwrap_or(0);
-            let excess = present.len().saturating_sub(wanted);
-            present.sort_by_key(|node| (!is_named(node, &self.remove), -node.position));
-            for node in present.iter_mut().take(excess) {
-                node.phase = NodePhase::Leaving;
-            }
-            let taken: BTreeSet<i32> = present.iter().map(|node| node.position).collect();
-            let missing = wanted.saturating_sub(present.len());
-            let free = (0..).filter(|position| !taken.contains(position)).take(missing);
-            let added: Vec<Node> = free.map(|position| planned(&self.cluster, group, position)).collect();
-            self.nodes.extend(added);
+    /// A cluster that there is, with node groups as they would be.
+    pub(crate) async fn of(
+        api: &ApiState,
+        cluster: Cluster,
+        template: ClusterTemplate,
+        nodegroups: Vec<Nodegroup>,
+        mut remove: Vec<String>,
+    ) -> Result<Self> {
+        remove.extend(api.store.nodes_named_to_leave(cluster.uuid).await?);
+        let nodes = api.store.nodes(cluster.uuid).await?;
+        let resources = api.store.resources(cluster.uuid).await?;
+        Ok(Self { cluster, template, nodegroups, nodes, resources, remove })
+    }
+
+    /// Adds the nodes that would be added and marks those that would leave, as the store will when the request is real.
+    pub(crate) fn snapshot(mut self) -> Result<Snapshot> {
+        let difference = difference(&self.cluster, &self.nodegroups, &self.nodes, &self.remove);
+        let difference = difference.map_err(StoreError::from)?;
+        for node in self.nodes.iter_mut().filter(|node| difference.leave.contains(&node.uuid)) {
+            node.phase = NodePhase::Leaving;
         }
-        Snapshot {
+        self.nodes.extend(difference.add.into_iter().map(|new| new.planned(self.cluster.uuid)));
+        Ok(Snapshot {
             cluster: self.cluster,
             template: self.template,
             nodegroups: self.nodegroups,
@@ -53,37 +56,6 @@ impl Imagined {
             deleting: false,
             outdated: Vec::new(),
             rotation: None,
-        }
-    }
-}
-
-fn is_named(node: &Node, names: &[String]) -> bool {
-    names.iter().any(|name| {
-        *name == node.name
-            || Some(name) == node.address.as_ref()
-            || Uuid::try_parse(name).is_ok_and(|uuid| uuid == node.uuid)
-    })
-}
-
-fn planned(cluster: &Cluster, group: &Nodegroup, position: i32) -> Node {
-    let short = group.name.strip_prefix("default-").filter(|_| group.is_default).unwrap_or(&group.name);
-    let now = now();
-    Node {
-        uuid: Uuid::new_v4(),
-        cluster_uuid: cluster.uuid,
-        nodegroup_uuid: group.uuid,
-        name: format!("{}-{short}-{position}", cluster.display_name()),
-        position,
-        is_master: group.is_master(),
-        address: None,
-        phase: NodePhase::Planned,
-        message: None,
-        join_token_hash: None,
-        certificate_fingerprint: None,
-        desired: None,
-        observed: None,
-        last_seen_at: None,
-        created_at: now,
-        updated_at: now,
+        })
     }
 }

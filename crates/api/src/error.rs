@@ -192,6 +192,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         | StoreError::Duplicate { .. }
         | StoreError::SchemaTooOld { .. }
         | StoreError::WrongStatus { .. }
+        | StoreError::TooManyNodes(_)
         | StoreError::WrongOperationState { .. } => StatusCode::CONFLICT,
         StoreError::QuotaExceeded { .. } => StatusCode::FORBIDDEN,
         StoreError::TemplateInUse { .. }
@@ -212,6 +213,7 @@ fn store_message(error: &StoreError) -> String {
             "Resource limit exceeded: You have reached the maximum clusters per project, {limit}. \
              You may delete a cluster to make room for a new one."
         ),
+        StoreError::TooManyNodes(error) => format!("{}.", error),
         StoreError::TemplateInUse { uuid } => {
             format!("ClusterTemplate {uuid} is referenced by one or multiple clusters.")
         }

@@ -49,6 +49,7 @@ impl ConductorError {
     /// Whether trying again may mend it.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
+            Self::Store(magnum_store::StoreError::TooManyNodes(_)) => false,
             Self::Store(_) | Self::TimedOut { .. } => true,
             Self::Step { source, .. } | Self::Driver(source) => matches!(source, DriverError::Transient(_)),
             Self::Certificates(_) | Self::Unsettled { .. } | Self::Stopped => false,

@@ -16,6 +16,7 @@ pub mod federation;
 pub mod launch;
 pub mod node;
 pub mod nodegroup;
+pub mod nodes;
 pub mod operation;
 pub mod quota;
 pub mod resource;

@@ -84,3 +84,11 @@ pub struct Node {
     /// Last change.
     pub updated_at: Timestamp,
 }
+
+impl Node {
+    /// Whether it is to go.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, NodePhase::Leaving | NodePhase::Gone)
+    }
+}

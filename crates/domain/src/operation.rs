@@ -115,7 +115,7 @@ pub struct Arguments {
     /// Its size after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_count: Option<i32>,
-    /// Nodes to take out first: node UUIDs, names or addresses.
+    /// Nodes that leave in any case: node UUIDs; names or addresses where the driver keeps no nodes here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes_to_remove: Vec<String>,
     /// UUID of the template to move to.

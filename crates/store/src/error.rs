@@ -1,5 +1,6 @@
 //! What can go wrong, in the words callers decide by.
 
+use magnum_domain::nodes::TooManyNodes;
 use magnum_domain::{ClusterStatus, OperationKind, OperationState};
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 use uuid::Uuid;
@@ -40,6 +41,9 @@ pub enum StoreError {
         /// Greatest number of clusters.
         limit: i32,
     },
+    /// A cluster's node groups want more nodes than any cluster may have.
+    #[error(transparent)]
+    TooManyNodes(#[from] TooManyNodes),
     /// The template can't go, or not change like this, while clusters use it.
     #[error("cluster template {uuid} is referenced by one or multiple clusters")]
     TemplateInUse {

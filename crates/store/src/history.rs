@@ -9,8 +9,8 @@ use crate::entity::{cluster, event, lock, operation};
 use crate::transaction::{LockScope, retry};
 use crate::{Result, Store};
 
-/// Rows removed by one statement, so that none holds its locks for long.
-const BATCH: u64 = 1000;
+/// Rows removed by one statement, so that none holds its locks for long or names more than a database takes.
+const BATCH: u64 = 500;
 
 impl Store {
     /// Removes events older than `before`, and the operations that ended before it of clusters that are gone.

@@ -1,6 +1,7 @@
 //! Nodes. Which ones a cluster should have is in `reconcile.rs`.
 
 use magnum_domain::agent::{DesiredNode, ObservedNode};
+use magnum_domain::nodes::NewNode;
 use magnum_domain::{Node, NodePhase, now};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{CaseStatement, Expr};
@@ -221,16 +222,16 @@ fn is(uuid: Uuid) -> Condition {
 }
 
 /// A node that is wanted and of which nothing is made yet.
-pub(crate) fn planned(cluster: Uuid, group: Uuid, name: String, position: i32, is_master: bool) -> node::ActiveModel {
+pub(crate) fn planned(cluster: Uuid, new: NewNode) -> node::ActiveModel {
     let now = now().naive_utc();
     node::ActiveModel {
         id: NotSet,
         uuid: Set(Uuid::new_v4().to_string()),
         cluster_uuid: Set(cluster.to_string()),
-        nodegroup_uuid: Set(group.to_string()),
-        name: Set(name),
-        position: Set(position),
-        is_master: Set(is_master),
+        nodegroup_uuid: Set(new.nodegroup.to_string()),
+        name: Set(new.name),
+        position: Set(new.position),
+        is_master: Set(new.is_master),
         address: Set(None),
         phase: Set(NodePhase::Planned.as_str().to_owned()),
         message: Set(None),

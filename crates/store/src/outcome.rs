@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::entity::{cluster, node, nodegroup, operation, resource, x509keypair};
 use crate::operation::{OPERATION_STEP, cancel_unfinished, from_row, owned, unfinished};
+use crate::page::chunks;
 use crate::row::{clip, naive};
 use crate::transaction::{LockScope, retry};
 use crate::upstream::{UpstreamHead, select_at};
@@ -182,10 +183,10 @@ impl Store {
                 other => other?,
             }
         }
-        if !outcome.removed_nodegroups.is_empty() {
+        for removed in chunks(&outcome.removed_nodegroups) {
             nodegroup::Entity::delete_many()
                 .filter(nodegroup::Column::ClusterId.eq(operation.cluster_uuid.to_string()))
-                .filter(nodegroup::Column::Uuid.is_in(outcome.removed_nodegroups.iter().map(Uuid::to_string)))
+                .filter(nodegroup::Column::Uuid.is_in(removed.iter().map(Uuid::to_string)))
                 .exec(tx)
                 .await?;
         }

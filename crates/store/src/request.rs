@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::entity::{cluster, operation};
 use crate::operation::{OPERATION_STEP, RESOURCE, cancel_unfinished, from_row, unfinished};
+use crate::page::chunks;
 use crate::row::naive;
 use crate::transaction::{LockScope, retry};
 use crate::wakeup::bump;
@@ -250,18 +251,17 @@ fn event(operation: &Operation, state: EventState, message: String) -> NewEvent 
 }
 
 async fn request_stop(tx: &DatabaseTransaction, running: Vec<operation::Model>) -> Result<()> {
-    if running.is_empty() {
-        return Ok(());
+    for running in chunks(&running) {
+        let row = operation::ActiveModel {
+            cancel_requested: Set(true),
+            updated_at: Set(now().naive_utc()),
+            ..Default::default()
+        };
+        operation::Entity::update_many()
+            .set(row)
+            .filter(operation::Column::Id.is_in(running.iter().map(|row| row.id)))
+            .exec(tx)
+            .await?;
     }
-    let row = operation::ActiveModel {
-        cancel_requested: Set(true),
-        updated_at: Set(now().naive_utc()),
-        ..Default::default()
-    };
-    operation::Entity::update_many()
-        .set(row)
-        .filter(operation::Column::Id.is_in(running.into_iter().map(|row| row.id)))
-        .exec(tx)
-        .await?;
     Ok(())
 }

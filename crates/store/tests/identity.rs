@@ -240,6 +240,11 @@ on_every_database! {
         assert_eq!(tables.projects(&ProjectFilter::default(), &first).await.unwrap().len(), 1);
         assert_eq!(tables.users_by_id(&["user-ann".into(), "gone".into()]).await.unwrap().len(), 1);
         assert_eq!(tables.projects_by_id(&[]).await.unwrap(), []);
+        // More than a database takes in one statement.
+        let mut many: Vec<String> = (0..70_000).map(|number| format!("nobody-{number}")).collect();
+        many.push("user-ann".to_owned());
+        assert_eq!(tables.users_by_id(&many).await.unwrap().len(), 1);
+        assert_eq!(tables.projects_by_id(&many).await.unwrap(), []);
     }
 
     async fn grants_are_given_once_and_found_by_everything(database: Database) {

@@ -63,6 +63,7 @@ on_every_database![
     templates_are_seen_by_those_who_may,
     nodes_follow_their_groups,
     groups_of_one_name_have_different_nodes,
+    large_groups_come_and_go,
 ];
 
 /// Ties, nulls, mixed case: every key gives every row once, in the order of one big page, backwards as well.
@@ -223,7 +224,7 @@ async fn nodes_follow_their_groups(database: Database) {
     assert!(nodes[0].is_master && !nodes[1].is_master);
     let mut changed = store.nodes_changed();
     changed.mark_unchanged();
-    assert_eq!(store.reconcile_nodes(cluster.uuid, &["web-worker-0".to_owned()]).await.unwrap(), nodes);
+    assert_eq!(store.reconcile_nodes(cluster.uuid, &["nobody".to_owned()]).await.unwrap(), nodes);
 
     let worker = store.get_nodegroup(cluster.uuid, &Ident::Name("default-worker".to_owned())).await.unwrap();
     let resize = |count| {
@@ -241,6 +242,7 @@ async fn nodes_follow_their_groups(database: Database) {
 
     // By name, UUID and address; then the highest position.
     resize(1).await;
+    // The named leave whatever the size; it is kept by others, here by none.
     let remove = ["web-worker-0".to_owned(), by_name("web-worker-1").to_string(), "10.1.0.9".to_owned()];
     let nodes = store.reconcile_nodes(cluster.uuid, &remove).await.unwrap();
     assert_eq!(names(&nodes), ["web-master-0", "web-worker-3"]);
@@ -258,6 +260,27 @@ async fn nodes_follow_their_groups(database: Database) {
     assert_eq!(names(&nodes), ["web-master-0"]);
     database.execute("DELETE FROM nodegroup WHERE role = 'master'").await;
     assert!(names(&store.reconcile_nodes(cluster.uuid, &[]).await.unwrap()).is_empty());
+}
+
+/// No statement names more rows than a database takes, and a number that can't be meant makes none.
+async fn large_groups_come_and_go(database: Database) {
+    let store = database.store().await;
+    let cluster = a_cluster(&store).await;
+    let worker = store.get_nodegroup(cluster.uuid, &Ident::Name("default-worker".to_owned())).await.unwrap();
+    let resized = |count| NodegroupChange { node_count: Some(count), ..NodegroupChange::default() };
+    store.update_nodegroup(worker.uuid, &resized(i32::MAX)).await.unwrap();
+    let refused = store.reconcile_nodes(cluster.uuid, &[]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyNodes(_)), "{refused}");
+    assert!(store.nodes(cluster.uuid).await.unwrap().is_empty());
+
+    store.update_nodegroup(worker.uuid, &resized(2500)).await.unwrap();
+    let nodes = store.reconcile_nodes(cluster.uuid, &[]).await.unwrap();
+    assert_eq!(nodes.len(), 2501);
+    store.update_nodegroup(worker.uuid, &resized(0)).await.unwrap();
+    let named: Vec<String> = nodes.iter().map(|node| node.uuid.to_string()).collect();
+    let nodes = store.reconcile_nodes(cluster.uuid, &named).await.unwrap();
+    assert_eq!(nodes.iter().filter(|node| node.is_leaving()).count(), 2501);
+    assert_eq!(nodes.iter().filter(|node| !node.is_leaving()).count(), 1, "another master in place of the named one");
 }
 
 /// `default-worker` and a group called `worker` must not both have a `web-worker-0`.

@@ -149,7 +149,11 @@ pub(crate) const RESIZE: BodySpec = BodySpec {
     argument: "cluster_resize_req",
     fields: &[
         field("node_count", NODES, "New number of nodes; 0 from 1.10 on.").mandatory(),
-        field("nodes_to_remove", FieldType::Texts, "Nodes to take out first: UUIDs, names or addresses."),
+        field(
+            "nodes_to_remove",
+            FieldType::Texts,
+            "Nodes to remove: UUIDs, names or addresses. Others take their place where node_count asks for them.",
+        ),
         field("nodegroup", TEXT, "Node group to resize; the default workers when it is not given."),
     ],
 };

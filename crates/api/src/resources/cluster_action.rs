@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use magnum_domain::nodes;
 use magnum_domain::operation::Arguments;
-use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Node, NodePhase, Nodegroup, OperationKind};
+use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Node, Nodegroup, OperationKind};
 use magnum_store::{Change, Ident, NodegroupChange};
 use uuid::Uuid;
 
@@ -47,7 +48,6 @@ pub(crate) async fn resize(
     context.may_with("cluster:resize", &cluster.project_id, &cluster.user_id)?;
     let group = group(&api, &cluster, body.text("nodegroup").as_deref()).await?;
     let count = body.integer("node_count").unwrap_or_default();
-    let remove = body.texts("nodes_to_remove");
     if count == 0 && context.version < ZERO_NODES {
         return Err(ApiError::invalid(NO_ZERO_NODES));
     }
@@ -57,14 +57,12 @@ pub(crate) async fn resize(
     } else {
         rules::nodegroup::resize(&group, count)?;
     }
-    let nodes = api.store.nodes(cluster.uuid).await?;
-    known_nodes(&nodes, &group, &remove)?;
+    let remove = to_remove(&api, &group, body.texts("nodes_to_remove")).await?;
     if is_dry {
         let mut nodegroups = api.store.nodegroups_of(&[cluster.uuid]).await?;
         nodegroups.iter_mut().filter(|other| other.uuid == group.uuid).for_each(|group| group.node_count = count);
-        let resources = api.store.resources(cluster.uuid).await?;
-        let imagined = Imagined { cluster, template, nodegroups, nodes, resources, remove };
-        let plan = api.planner.plan(&imagined.snapshot()).await?;
+        let imagined = Imagined::of(&api, cluster, template, nodegroups, remove).await?;
+        let plan = api.planner.plan(&imagined.snapshot()?).await?;
         return answer(StatusCode::OK, &PlanView::new(&plan));
     }
     looked_after(&api, &cluster).await?;
@@ -115,23 +113,35 @@ fn masters(api: &ApiState, template: &ClusterTemplate, cluster: &Cluster, count:
     rules::cluster::balanced(count, cluster)
 }
 
-/// A node to be removed that is none would be passed over in silence, and another one taken out. Drivers that keep no
-/// nodes here know the names themselves.
-fn known_nodes(nodes: &[Node], group: &Nodegroup, remove: &[String]) -> Result<()> {
-    let is_node = |name: &String| {
-        nodes.iter().filter(|node| node.nodegroup_uuid == group.uuid).any(|node| {
-            node.name == *name
-                || node.address.as_ref() == Some(name)
-                || Uuid::try_parse(name).is_ok_and(|uuid| uuid == node.uuid)
-        })
-    };
-    match remove.iter().find(|name| !is_node(name)) {
-        Some(unknown) if !nodes.is_empty() => Err(ApiError::invalid(format!(
-            "Node {unknown} of nodes_to_remove could not be found in nodegroup {}. Name it by UUID, name or address.",
-            group.name
-        ))),
-        _ => Ok(()),
+/// The nodes of a group that a request names, by UUID from here on: a name or an address is given again once its node is
+/// gone, and must not take the next one along when the operation is retried. Drivers that keep no nodes here know the
+/// names themselves.
+///
+/// # Errors
+/// When one of the names is no node of the group. Nothing is removed then.
+async fn to_remove(api: &ApiState, group: &Nodegroup, names: Vec<String>) -> Result<Vec<String>> {
+    if names.is_empty() {
+        return Ok(names);
     }
+    let nodes = api.store.nodes(group.cluster_id).await?;
+    if nodes.is_empty() {
+        return Ok(names);
+    }
+    let of_group = || nodes.iter().filter(|node| node.nodegroup_uuid == group.uuid);
+    let mut found = Vec::with_capacity(names.len());
+    for name in &names {
+        let Some(node) = nodes::find(of_group(), name) else {
+            return Err(ApiError::invalid(format!(
+                "Node {name} of nodes_to_remove could not be found in nodegroup {}. Name it by UUID, name or address.",
+                group.name
+            )));
+        };
+        let uuid = node.uuid.to_string();
+        if !found.contains(&uuid) {
+            found.push(uuid);
+        }
+    }
+    Ok(found)
 }
 
 /// Moves a cluster to another template; from 1.8 on.
@@ -229,6 +239,6 @@ async fn replaced(api: &ApiState, cluster: &Cluster, group: &Nodegroup) -> Resul
     let is_upgraded = |other: &Nodegroup| other.uuid == group.uuid || (group.is_default && other.is_default);
     let upgraded: Vec<Uuid> = groups.iter().filter(|other| is_upgraded(other)).map(|other| other.uuid).collect();
     let nodes = api.store.nodes(cluster.uuid).await?;
-    let stays = |node: &&Node| node.phase < NodePhase::Leaving && upgraded.contains(&node.nodegroup_uuid);
+    let stays = |node: &&Node| !node.is_leaving() && upgraded.contains(&node.nodegroup_uuid);
     Ok(nodes.iter().filter(stays).map(|node| node.uuid).collect())
 }

@@ -42,7 +42,7 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     if is_dry {
         let NewCluster { cluster, nodegroups, .. } = new;
         let imagined = Imagined { cluster, template, nodegroups, nodes: vec![], resources: vec![], remove: vec![] };
-        let plan = api.planner.plan(&imagined.snapshot()).await?;
+        let plan = api.planner.plan(&imagined.snapshot()?).await?;
         return Ok(warnings.on(answer(StatusCode::OK, &PlanView::new(&plan))?));
     }
     let made = api.store.create_cluster(new).await?;

@@ -168,9 +168,7 @@ async fn plan(
         nodegroups.iter_mut().filter(|group| group.uuid == uuid).for_each(|group| group.node_count = count);
     }
     let template = template_of(api, &cluster).await?;
-    let nodes = api.store.nodes(cluster.uuid).await?;
-    let resources = api.store.resources(cluster.uuid).await?;
-    let imagined = Imagined { cluster, template, nodegroups, nodes, resources, remove: Vec::new() };
-    let plan = api.planner.plan(&imagined.snapshot()).await?;
+    let imagined = Imagined::of(api, cluster, template, nodegroups, Vec::new()).await?;
+    let plan = api.planner.plan(&imagined.snapshot()?).await?;
     answer(StatusCode::OK, &PlanView::new(&plan))
 }

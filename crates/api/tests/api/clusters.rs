@@ -307,6 +307,12 @@ async fn dry_runs_show_a_plan_and_write_nothing() {
         (
             "POST",
             format!("/v1/clusters/{uuid}/actions/resize?dry_run=true"),
+            json!({"node_count": 2, "nodes_to_remove": ["c-worker-0", "c-worker-0"]}),
+            json!([[start("c-worker-2")], [stop("c-worker-0")]]),
+        ),
+        (
+            "POST",
+            format!("/v1/clusters/{uuid}/actions/resize?dry_run=true"),
             json!({"node_count": 0}),
             json!([[stop("c-worker-0"), stop("c-worker-1")]]),
         ),

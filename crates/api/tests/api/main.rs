@@ -20,6 +20,7 @@ mod others;
 mod paging;
 mod policy;
 mod rates;
+mod removal;
 mod support;
 mod templates;
 mod upgrades;

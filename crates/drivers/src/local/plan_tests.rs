@@ -270,6 +270,44 @@ fn replaced(snapshot: &mut Snapshot, index: usize, name: &str) {
     snapshot.nodes.push(added);
 }
 
+/// From the names in a request to the steps of the plan.
+#[test]
+fn named_nodes_leave_once_others_are_in_their_place() {
+    let start = |names: &[&str]| {
+        let steps = |kind: &str| names.iter().map(|name| format!("{kind}:{name}")).collect::<Vec<_>>();
+        let joins = steps("swarm.join").join(" / ");
+        format!("{} / {} / {joins}", steps("node.start").join(" "), steps("node.engine").join(" "))
+    };
+    let leave = |names: &[&str]| {
+        let kinds = ["node.drain", "swarm.leave", "node.remove", "node.destroy"];
+        let steps = |kind: &str| names.iter().map(|name| format!("{kind}:{name}")).collect::<Vec<_>>().join(" ");
+        kinds.map(steps).join(" / ")
+    };
+    // Workers wanted where there are two, the named, the new ones and those that leave.
+    let cases: [(i32, &[&str], &[&str], &[&str]); 6] = [
+        (2, &["web-worker-0"], &["worker-2"], &["worker-0"]),
+        (2, &["web-worker-0", "web-worker-1"], &["worker-2", "worker-3"], &["worker-0", "worker-1"]),
+        (3, &["10.77.0.12"], &["worker-2", "worker-3"], &["worker-0"]),
+        (1, &["web-worker-0"], &[], &["worker-0"]),
+        (1, &["web-worker-0", "web-worker-1"], &["worker-2"], &["worker-0", "worker-1"]),
+        (0, &["web-worker-0"], &[], &["worker-0", "worker-1"]),
+    ];
+    for (wanted, named, new, leaving) in cases {
+        let (mut snapshot, observed) = up(1, 2);
+        snapshot.nodegroups[1].node_count = wanted;
+        let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+        let found =
+            magnum_domain::nodes::difference(&snapshot.cluster, &snapshot.nodegroups, &snapshot.nodes, &named).unwrap();
+        for node in snapshot.nodes.iter_mut().filter(|node| found.leave.contains(&node.uuid)) {
+            node.phase = NodePhase::Leaving;
+        }
+        let cluster = snapshot.cluster.uuid;
+        snapshot.nodes.extend(found.add.into_iter().map(|new| new.planned(cluster)));
+        let expected = if new.is_empty() { leave(leaving) } else { format!("{} / {}", start(new), leave(leaving)) };
+        assert_eq!(planned(&snapshot, &observed), expected, "{wanted} without {named:?}");
+    }
+}
+
 #[test]
 fn the_only_manager_goes_once_another_has_joined() {
     let (mut snapshot, observed) = up(1, 0);

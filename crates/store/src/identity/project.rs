@@ -6,6 +6,7 @@ use sea_orm::{
 };
 
 use super::{Extra, GrantScope, IdentityTables, ListPage, duplicate, grant, merge, token};
+use crate::page::chunks;
 use crate::{Result, StoreError, json};
 
 pub(super) mod row {
@@ -119,8 +120,12 @@ impl IdentityTables {
     /// # Errors
     /// Those of the database.
     pub async fn projects_by_id(&self, ids: &[String]) -> Result<Vec<Project>> {
-        let rows = row::Entity::find().filter(row::Column::Id.is_in(ids)).all(self.store.read()).await?;
-        Ok(rows.into_iter().map(Project::from).collect())
+        let mut projects = Vec::with_capacity(ids.len());
+        for ids in chunks(ids) {
+            let rows = row::Entity::find().filter(row::Column::Id.is_in(ids)).all(self.store.read()).await?;
+            projects.extend(rows.into_iter().map(Project::from));
+        }
+        Ok(projects)
     }
 
     /// The project with this id, if there is one.

@@ -6,6 +6,7 @@ use sea_orm::{
 };
 
 use super::{Extra, IdentityTables, ListPage, PasswordHash, duplicate, merge};
+use crate::page::chunks;
 use crate::{Result, StoreError, json};
 
 pub(super) mod row {
@@ -129,8 +130,12 @@ impl IdentityTables {
     /// # Errors
     /// Those of the database.
     pub async fn users_by_id(&self, ids: &[String]) -> Result<Vec<User>> {
-        let rows = row::Entity::find().filter(row::Column::Id.is_in(ids)).all(self.store.read()).await?;
-        Ok(rows.into_iter().map(User::from).collect())
+        let mut users = Vec::with_capacity(ids.len());
+        for ids in chunks(ids) {
+            let rows = row::Entity::find().filter(row::Column::Id.is_in(ids)).all(self.store.read()).await?;
+            users.extend(rows.into_iter().map(User::from));
+        }
+        Ok(users)
     }
 
     /// The user with this id, if there is one.
