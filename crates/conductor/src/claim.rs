@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use magnum_domain::now;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,7 +56,7 @@ async fn take_from_the_dead(conductor: &Conductor) {
     };
     for (operation, owner) in leases.into_iter().filter(|(_, owner)| owner::is_dead(owner)) {
         tracing::info!(%operation, owner, "its conductor is dead; going on with it");
-        if let Err(error) = conductor.store.postpone_operation(operation, &owner, None, now()).await {
+        if let Err(error) = conductor.store.free_operation_of_the_dead(operation, &owner).await {
             tracing::warn!(%operation, %error, "could not be freed; it is when its lease runs out");
         }
     }

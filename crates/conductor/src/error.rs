@@ -40,6 +40,17 @@ pub enum ConductorError {
         /// Titles of the first steps of the last plan.
         remaining: String,
     },
+    /// The operation was taken up again and again, and each time the process that carried it out came to its end first.
+    #[error(
+        "a conductor ended or lost its lease {times} times while carrying it out, so it is given up; last step: {step}. \
+         Look at the conductor's log before the operation is retried"
+    )]
+    Interrupted {
+        /// How often.
+        times: i32,
+        /// What was being done, in words.
+        step: String,
+    },
     /// The operation shall stop; the runner knows why.
     #[error("stopped")]
     Stopped,
@@ -52,7 +63,7 @@ impl ConductorError {
             Self::Store(magnum_store::StoreError::TooManyNodes(_)) => false,
             Self::Store(_) | Self::TimedOut { .. } => true,
             Self::Step { source, .. } | Self::Driver(source) => matches!(source, DriverError::Transient(_)),
-            Self::Certificates(_) | Self::Unsettled { .. } | Self::Stopped => false,
+            Self::Certificates(_) | Self::Unsettled { .. } | Self::Interrupted { .. } | Self::Stopped => false,
         }
     }
 }

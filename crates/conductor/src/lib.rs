@@ -24,11 +24,15 @@ mod step;
 mod stop;
 mod upgrade;
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use magnum_certs::Vault;
+use magnum_domain::concurrency::for_each_processor;
 use magnum_domain::driver::Drivers;
 use magnum_store::Store;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -44,12 +48,18 @@ pub struct Options {
     pub lease: Duration,
     /// Operations carried out at the same time. Default 8.
     pub concurrency: usize,
+    /// Steps carried out at the same time, all operations together. Default: eight for each processor, at least 16. Most
+    /// of a step is waiting.
+    pub parallel_steps: NonZeroUsize,
     /// Pause between two looks at a cluster's health. Default 15 s; zero turns the looks off.
     pub health_interval: Duration,
     /// How long running steps may go on after the request to end. Default 60 s.
     pub drain_timeout: Duration,
     /// How often an operation is tried again after a failure that may mend itself. Default 5.
     pub attempts: i32,
+    /// How often conductors may end, or lose their lease, while carrying one operation out, before it counts as failed.
+    /// Default 5.
+    pub max_interruptions: i32,
     /// How long events and finished operations of deleted clusters are kept. Default 7 days.
     pub keep_history: Duration,
 }
@@ -60,9 +70,11 @@ impl Default for Options {
             host: "localhost".to_owned(),
             lease: Duration::from_secs(30),
             concurrency: 8,
+            parallel_steps: for_each_processor(8, NonZeroUsize::MIN.saturating_add(15)),
             health_interval: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(60),
             attempts: 5,
+            max_interruptions: 5,
             keep_history: Duration::from_secs(7 * 24 * 3600),
         }
     }
@@ -77,6 +89,8 @@ pub struct Conductor {
     options: Options,
     /// Unique to this process, so that a restarted conductor does not take its predecessor's lease for its own.
     owner: String,
+    /// One place for each step that may run.
+    places: Arc<Semaphore>,
 }
 
 impl Conductor {
@@ -84,7 +98,8 @@ impl Conductor {
     #[must_use]
     pub fn new(store: Store, vault: Vault, drivers: Drivers, options: Options) -> Self {
         let owner = owner::of_this_process(&options.host);
-        Self { store, vault, drivers, options, owner }
+        let places = Arc::new(Semaphore::new(options.parallel_steps.get().min(Semaphore::MAX_PERMITS)));
+        Self { store, vault, drivers, options, owner, places }
     }
 
     /// Works until `shutdown`, then lets running steps end (at most [`Options::drain_timeout`]) and hands their

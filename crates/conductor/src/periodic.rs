@@ -1,10 +1,10 @@
 //! What a conductor does besides operations: heartbeat, health, adoption after a restart, tidying.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream;
+use magnum_domain::concurrency::side_by_side;
 use magnum_domain::driver::Snapshot;
 use magnum_domain::{Cluster, ClusterStatus, HealthStatus, now};
 use magnum_store::{Page, Scope, StoreError};
@@ -18,7 +18,7 @@ pub(crate) const BINARY: &str = "magnum-conductor";
 /// Time between heartbeats; `service_down_time` is three of them.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Clusters looked at side by side.
-const SIDE_BY_SIDE: usize = 16;
+const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 /// Rows of one page of clusters.
 const PAGE: u64 = 500;
 
@@ -52,7 +52,7 @@ pub(crate) async fn resume_all(conductor: Conductor, shutdown: CancellationToken
             return;
         }
     };
-    stream::iter(clusters).for_each_concurrent(SIDE_BY_SIDE, |cluster| resume(&conductor, cluster)).await;
+    side_by_side(SIDE_BY_SIDE, clusters.into_iter().map(|cluster| resume(&conductor, cluster))).await;
 }
 
 async fn resume(conductor: &Conductor, cluster: Uuid) {
@@ -93,7 +93,7 @@ async fn look_at_all(conductor: &Conductor) -> Result<(), StoreError> {
         let next = clusters.last().filter(|_| clusters.len() as u64 == PAGE).map(|cluster| cluster.uuid.to_string());
         let mine =
             clusters.into_iter().filter(|cluster| is_watched(cluster) && is_mine(conductor, &conductors, cluster));
-        stream::iter(mine).for_each_concurrent(SIDE_BY_SIDE, |cluster| look_at(conductor, cluster)).await;
+        side_by_side(SIDE_BY_SIDE, mine.map(|cluster| look_at(conductor, cluster))).await;
         match next {
             Some(marker) => page.marker = Some(marker),
             None => return Ok(()),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
-use magnum_domain::driver::{Driver, DriverError, Facts, Plan, Snapshot};
+use magnum_domain::concurrency::side_by_side;
+use magnum_domain::driver::{Driver, DriverError, Facts, Plan, Snapshot, Step};
 use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Operation, OperationKind, now};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,10 @@ pub(crate) async fn run(conductor: &Conductor, operation: Operation, shutdown: &
         stop.because(Reason::Requested);
     }
 
-    let ended = carry_out(conductor, &operation, &stop, shutdown).await;
+    let ended = match too_often_interrupted(conductor, &operation) {
+        Some(error) if stop.reason().is_none() => Err(error),
+        _ => carry_out(conductor, &operation, &stop, shutdown).await,
+    };
     keeper.abort();
     let written = match ended {
         Ok(Ended::Settled(snapshot, facts)) => {
@@ -57,6 +60,15 @@ pub(crate) async fn run(conductor: &Conductor, operation: Operation, shutdown: &
         tracing::error!(operation = %operation.uuid, %error,
             "the end of an operation could not be written; it is resumed when its lease runs out");
     }
+}
+
+/// Whether the operation has ended so many conductors that no other is given to it. Looked at before anything of it is
+/// read or planned: that may be what ends them.
+fn too_often_interrupted(conductor: &Conductor, operation: &Operation) -> Option<ConductorError> {
+    (operation.interruptions >= conductor.options.max_interruptions).then(|| ConductorError::Interrupted {
+        times: operation.interruptions,
+        step: operation.step.clone().unwrap_or_else(|| "none was begun".to_owned()),
+    })
 }
 
 /// Plans and applies until nothing is left to do.
@@ -96,14 +108,24 @@ async fn carry_out(
         }
         same = if plan == previous { same + 1 } else { 0 };
         if same >= ROUNDS_WITHOUT_PROGRESS {
-            let remaining = plan.stages.iter().flatten().take(3).map(|step| step.title.as_str()).collect::<Vec<_>>();
-            return Err(ConductorError::Unsettled { rounds: same, remaining: remaining.join(", ") });
+            return Err(ConductorError::Unsettled { rounds: same, remaining: titles(plan.stages.iter().flatten()) });
         }
         if !apply_plan(conductor, operation, driver.as_ref(), &plan, stop, shutdown).await? {
             return Ok(Ended::HandedBack);
         }
         previous = plan;
     }
+}
+
+/// The first few of some steps by name, and how many more there are.
+fn titles<'a>(steps: impl IntoIterator<Item = &'a Step>) -> String {
+    let mut steps = steps.into_iter();
+    let mut titles = steps.by_ref().take(3).map(|step| step.title.as_str()).collect::<Vec<_>>().join(", ");
+    match steps.count() {
+        0 => {}
+        more => titles.push_str(&format!(" and {more} more")),
+    }
+    titles
 }
 
 /// Applies the stages in order; false when this process ends before the last one.
@@ -122,13 +144,16 @@ async fn apply_plan(
         if shutdown.is_cancelled() {
             return Ok(false);
         }
-        let titles = stage.iter().map(|step| step.title.as_str()).collect::<Vec<_>>().join(", ");
+        let titles = titles(stage);
         conductor.store.operation_progress(operation.uuid, &conductor.owner, Some(&titles), None).await?;
         // Each stage sees the rows as the one before has left them.
         let snapshot = wanted(&conductor.store, operation).await?;
-        let steps = stage.iter().map(|step| step::apply(conductor, operation, driver, &snapshot, step, stop));
+        let mut steps = Vec::with_capacity(stage.len());
+        for step in stage {
+            steps.push(step::apply(conductor, operation, driver, &snapshot, step, stop));
+        }
         // All steps end before the first error is looked at: a step is not torn down because its neighbour failed.
-        join_all(steps).await.into_iter().collect::<Result<Vec<()>, _>>()?;
+        side_by_side(conductor.options.parallel_steps, steps).await.into_iter().collect::<Result<Vec<()>, _>>()?;
     }
     Ok(true)
 }
@@ -154,7 +179,7 @@ async fn prepare(conductor: &Conductor, operation: &Operation) -> Result<(), Con
 
 async fn hand_back(conductor: &Conductor, operation: &Operation) -> Result<(), ConductorError> {
     tracing::info!(operation = %operation.uuid, "handed back, another conductor goes on");
-    conductor.store.postpone_operation(operation.uuid, &conductor.owner, None, now()).await?;
+    conductor.store.hand_back_operation(operation.uuid, &conductor.owner).await?;
     Ok(())
 }
 
@@ -181,8 +206,9 @@ async fn not_done(
         // Nothing here made the cluster, so nothing here can tell what to remove.
         return outcome::failed(conductor, operation, &error).await;
     }
-    if error.is_transient() && operation.attempts < conductor.options.attempts {
-        let pause = Duration::from_secs(1 << operation.attempts.clamp(0, 6));
+    let failed_attempts = operation.failed_attempts();
+    if error.is_transient() && failed_attempts < conductor.options.attempts {
+        let pause = Duration::from_secs(1 << failed_attempts.clamp(0, 6));
         tracing::warn!(operation = %operation.uuid, %error, ?pause, "attempt failed, trying again");
         let event = NewEvent {
             cluster_uuid: operation.cluster_uuid,
@@ -194,10 +220,7 @@ async fn not_done(
         };
         conductor.store.add_event(event).await?;
         let not_before = now() + pause;
-        conductor
-            .store
-            .postpone_operation(operation.uuid, &conductor.owner, Some(&error.to_string()), not_before)
-            .await?;
+        conductor.store.postpone_operation(operation.uuid, &conductor.owner, &error.to_string(), not_before).await?;
         return Ok(());
     }
     outcome::failed(conductor, operation, &error).await

@@ -1,11 +1,12 @@
 //! One step of a plan: its events, its time-out, its fault points, what it waits for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use magnum_domain::driver::{Driver, DriverError, Progress, Snapshot, Step};
+use magnum_domain::driver::{Admission, Driver, DriverError, Progress, Snapshot, Step};
 use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Operation};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::stop::Stop;
 use crate::{Conductor, ConductorError, fault};
@@ -84,6 +85,7 @@ pub(crate) async fn apply(
         stop,
         waiting: Mutex::default(),
     };
+    let Some(_place) = place(conductor, driver, step, stop).await else { return Err(ConductorError::Stopped) };
     progress.event(EventState::Started, step.title.clone()).await?;
     fault::point(operation.kind.as_str(), &step.kind, "before");
 
@@ -107,6 +109,26 @@ pub(crate) async fn apply(
     };
     progress.event(EventState::Failed, error.to_string()).await?;
     Err(error)
+}
+
+/// What a step holds while it runs: its place in this conductor, and its place at the infrastructure.
+struct Place {
+    _here: OwnedSemaphorePermit,
+    _there: Admission,
+}
+
+/// Waits until the step may begin; nothing when it shall not begin any more.
+async fn place(conductor: &Conductor, driver: &dyn Driver, step: &Step, stop: &Stop) -> Option<Place> {
+    let places = async {
+        // First that of the infrastructure: a step that waits for it must not keep the steps of others from beginning.
+        let there = driver.admit(step).await;
+        let here = Arc::clone(&conductor.places).acquire_owned().await.ok()?;
+        Some(Place { _here: here, _there: there })
+    };
+    tokio::select! {
+        place = places => place,
+        () = stop.stopped() => None,
+    }
 }
 
 /// Ends a while after `stop` was raised: at once when the lease is lost, else with time to reach a safe point.

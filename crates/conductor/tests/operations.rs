@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_conductor::{Conductor, Options};
-use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
+use magnum_domain::driver::{
+    Admission, ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step,
+};
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{
     Cluster, ClusterStatus, ClusterTemplate, EventState, HealthStatus, Labels, NodePhase, Nodegroup, Operation,
@@ -42,6 +44,8 @@ struct Scripted {
     most_side_by_side: AtomicUsize,
     health: Mutex<Option<Health>>,
     adopted: AtomicUsize,
+    /// Places of the infrastructure; none for as many as the conductor gives.
+    places: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
 }
 
 impl Scripted {
@@ -79,6 +83,14 @@ impl Driver for Scripted {
         };
         plan.stage(due.map(step).collect());
         Ok(plan)
+    }
+
+    async fn admit(&self, _: &Step) -> Admission {
+        let places = self.places.lock().unwrap().clone();
+        match places {
+            Some(places) => Admission::holding(places.acquire_owned().await.unwrap()),
+            None => Admission::unbounded(),
+        }
     }
 
     async fn apply(&self, step: &Step, _: &Snapshot, progress: &dyn Progress) -> Result<(), DriverError> {
@@ -558,4 +570,105 @@ async fn health_is_written_and_an_unhealthy_cluster_is_taken_up_anew() {
     let services = world.store.list_services().await.unwrap();
     assert_eq!(services.len(), 1);
     assert!(world.store.list_operations(cluster, &Page::first(10)).await.unwrap().len() == 1);
+}
+
+/// The counters after each way in which a claim can come to its end.
+#[tokio::test]
+async fn only_claims_without_an_end_are_interruptions_and_being_handed_back_is_no_attempt() {
+    let world = World::new().await;
+    let store = &world.store;
+    let dead = "host/gone/1/2-3/x";
+    let table: [(&str, i32, i32); 6] = [
+        ("handed back", 0, 0),
+        ("postponed after an error", 1, 0),
+        ("left behind by a lease that ran out", 2, 1),
+        ("freed from a dead conductor", 3, 2),
+        ("handed back", 3, 2),
+        ("postponed after an error", 4, 2),
+    ];
+    let (_, create) = world.create(0, None).await;
+    let mut claims = 0;
+    for (how, attempts, interruptions) in table {
+        let lease = if how.starts_with("left behind") { Duration::ZERO } else { Duration::from_secs(60) };
+        let claimed = store.claim_operation(dead, lease).await.unwrap().unwrap();
+        assert!(claimed.claims > claims, "{how}: a claim has a number of its own");
+        claims = claimed.claims;
+        let ended = match how {
+            "handed back" => store.hand_back_operation(create, dead).await.unwrap(),
+            "postponed after an error" => store.postpone_operation(create, dead, "tired", now()).await.unwrap(),
+            "freed from a dead conductor" => store.free_operation_of_the_dead(create, dead).await.unwrap(),
+            _ => {
+                // Counted by whoever takes it up next; that one hands it back.
+                while store.claim_operation("next", Duration::from_secs(60)).await.unwrap().is_none() {}
+                store.hand_back_operation(create, "next").await.unwrap()
+            }
+        };
+        assert!(ended, "{how}");
+        let row = store.get_operation(create).await.unwrap();
+        assert_eq!((row.attempts, row.interruptions), (attempts, interruptions), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_takes_its_conductors_down_is_given_up() {
+    let world = World::new().await;
+    let table: [(&str, OperationKind, ClusterStatus); 3] = [
+        ("create", OperationKind::Create, ClusterStatus::CreateFailed),
+        ("resize", OperationKind::Resize, ClusterStatus::UpdateFailed),
+        ("delete", OperationKind::Delete, ClusterStatus::DeleteFailed),
+    ];
+    let options = Options { max_interruptions: 3, ..quick() };
+    let mut cluster = Uuid::nil();
+    for (what, kind, status) in table {
+        let operation = if kind == OperationKind::Create {
+            let ids = world.create(0, None).await;
+            cluster = ids.0;
+            ids.1
+        } else {
+            world.request(cluster, kind, ClusterStatus::UpdateInProgress).await
+        };
+        let applied = world.driver.applied.load(Ordering::SeqCst);
+        for _ in 0..3 {
+            // Each is gone as soon as it has begun.
+            let claim = loop {
+                if let Some(claim) = world.store.claim_operation("gone", Duration::ZERO).await.unwrap() {
+                    break claim;
+                }
+            };
+            assert_eq!(claim.uuid, operation);
+            world.store.operation_progress(operation, "gone", Some("start node web-master-0"), None).await.unwrap();
+        }
+        let stop = world.start(options.clone());
+        let row = world.ended(operation).await;
+        assert_eq!((row.state, row.interruptions), (OperationState::Failed, 3), "{what}");
+        assert_eq!(world.driver.applied.load(Ordering::SeqCst), applied, "{what}: nothing of it was tried any more");
+        let shown = world.cluster(cluster).await.unwrap();
+        let reason = shown.status_reason.unwrap();
+        assert_eq!(shown.status, status);
+        assert!(reason.contains("3 times") && reason.contains("start node web-master-0"), "{what}: {reason}");
+        // Whoever has found the cause may have it tried again, from nothing.
+        world.store.retry_operation(operation).await.unwrap();
+        let row = world.ended(operation).await;
+        assert_eq!((row.state, row.interruptions), (OperationState::Succeeded, 0), "{what}");
+        stop.cancel();
+    }
+}
+
+#[tokio::test]
+async fn steps_run_at_a_bounded_width_for_each_conductor_and_infrastructure() {
+    let width = |width: usize| std::num::NonZeroUsize::new(width).unwrap();
+    // Of the conductor, of the infrastructure, what is seen.
+    for (conductor, infrastructure, expected) in [(3, None, 3), (100, Some(2), 2), (2, Some(5), 2)] {
+        let world = World::new().await;
+        *world.driver.places.lock().unwrap() =
+            infrastructure.map(|places| Arc::new(tokio::sync::Semaphore::new(places)));
+        world.start(Options { parallel_steps: width(conductor), lease: Duration::from_secs(30), ..quick() });
+        // Two operations at the same time: the bound is that of all together.
+        let both = [world.create(9, None).await, world.create(9, None).await];
+        for (_, create) in both {
+            assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
+        }
+        assert_eq!(world.driver.applied.load(Ordering::SeqCst), 20);
+        assert_eq!(world.driver.most_side_by_side.load(Ordering::SeqCst), expected);
+    }
 }

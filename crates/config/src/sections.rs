@@ -2,7 +2,7 @@
 //! said; what it does and its default are in `data/options.yaml`.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -158,6 +158,8 @@ section! {
         api_ports: PortRange,
         /// Nodes at the same time.
         max_nodes: u32,
+        /// Nodes that are started, brought up or removed at the same time.
+        parallel_steps: Option<NonZeroUsize>,
     }
 }
 
@@ -249,10 +251,14 @@ section! {
 pub struct ConductorSettings {
     /// Operations at the same time.
     pub concurrency: usize,
+    /// Steps at the same time, all operations together.
+    pub parallel_steps: Option<NonZeroUsize>,
     /// Silence after which another conductor takes an operation over.
     pub lease: Duration,
     /// Attempts at an operation.
     pub attempts: i32,
+    /// Conductors that one operation may take down.
+    pub max_interruptions: i32,
     /// For how long events and operations of deleted clusters are kept; hours in the file.
     pub keep_history: Duration,
     /// `[kubernetes] health_polling_interval`: pause between two looks at a cluster's health; nothing for no looks,
@@ -267,8 +273,10 @@ impl ConductorSettings {
         let periodic: bool = values.get("DEFAULT", "periodic_enable")?;
         Ok(Self {
             concurrency: values.get("conductor", "concurrency")?,
+            parallel_steps: values.get("conductor", "parallel_steps")?,
             lease: values.get("conductor", "lease")?,
             attempts: values.get("conductor", "attempts")?,
+            max_interruptions: values.get("conductor", "max_interruptions")?,
             keep_history: Duration::from_secs(hours.saturating_mul(3600)),
             health_interval: u64::try_from(seconds).ok().filter(|_| periodic).map(Duration::from_secs),
         })

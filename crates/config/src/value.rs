@@ -1,6 +1,7 @@
 //! Values as Rust types.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -92,6 +93,12 @@ macro_rules! integers {
     )*};
 }
 integers!(i32, i64, u16, u32, u64, usize);
+
+impl FromValue for NonZeroUsize {
+    fn from_value(value: Option<&Parsed>) -> Option<Self> {
+        Self::new(usize::from_value(value)?)
+    }
+}
 
 /// Texts that parse.
 macro_rules! texts {

@@ -157,6 +157,13 @@ pub trait Driver: Send + Sync {
     /// When the infrastructure can't be asked.
     async fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DriverError>;
 
+    /// Waits for a place among the steps that the infrastructure carries out side by side, whichever cluster they are
+    /// of. The conductor asks before it applies a step, and a step's time-out begins when it has its place. The default
+    /// sets no bound of its own beside the conductor's.
+    async fn admit(&self, _step: &Step) -> Admission {
+        Admission::unbounded()
+    }
+
     /// Does one step of a plan. Finds what an earlier attempt already made; writes the ledger before it makes
     /// anything; returns when the step's end is reached.
     ///
@@ -179,6 +186,22 @@ pub trait Driver: Send + Sync {
     /// # Errors
     /// When it can't be taken up; the conductor says so in the cluster's health and tries again.
     async fn resume(&self, snapshot: &Snapshot) -> Result<(), DriverError>;
+}
+
+/// A place among the steps that an infrastructure carries out side by side; given back by dropping it.
+#[must_use = "the place is given back when this is dropped"]
+pub struct Admission(#[allow(dead_code, reason = "held for what dropping it does")] Option<Box<dyn Send>>);
+
+impl Admission {
+    /// For work that needs no place.
+    pub fn unbounded() -> Self {
+        Self(None)
+    }
+
+    /// Holds whatever gives the place back when it is dropped, such as a permit of a semaphore.
+    pub fn holding(place: impl Send + 'static) -> Self {
+        Self(Some(Box::new(place)))
+    }
 }
 
 /// How a step tells what it does, and learns that it shall stop.

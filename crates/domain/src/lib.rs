@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod cloud;
 pub mod cluster;
 pub mod cluster_template;
+pub mod concurrency;
 pub mod credential;
 pub mod driver;
 pub mod event;

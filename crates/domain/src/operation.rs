@@ -175,8 +175,13 @@ pub struct Operation {
     pub arguments: Arguments,
     /// Where it stands.
     pub state: OperationState,
-    /// How often a conductor has taken it up.
+    /// Attempts at it so far, the present one included. One that was handed back, because its conductor was stopped,
+    /// is none.
     pub attempts: i32,
+    /// Of the attempts, those without an end: the conductor ended, or lost its lease, while carrying the operation out.
+    pub interruptions: i32,
+    /// How often it was claimed, whatever came of it. Never falls, so each claim has a number of its own.
+    pub claims: i32,
     /// The step that runs, or ran last.
     pub step: Option<String>,
     /// What it waits for at this moment, in words.
@@ -199,4 +204,12 @@ pub struct Operation {
     pub updated_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Operation {
+    /// The attempts that came to an end with an error that trying again may mend, if the present one ends so as well.
+    #[must_use]
+    pub fn failed_attempts(&self) -> i32 {
+        self.attempts.saturating_sub(self.interruptions)
+    }
 }

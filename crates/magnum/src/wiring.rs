@@ -119,6 +119,7 @@ fn local_options(settings: &Settings) -> anyhow::Result<LocalOptions> {
     let mut options = LocalOptions::new(local.state_dir.clone(), agent);
     options.subnet = subnet;
     options.api_ports = local.api_ports.first..=local.api_ports.last;
+    options.parallel_steps = local.parallel_steps.unwrap_or(options.parallel_steps);
     Ok(options)
 }
 
@@ -140,9 +141,11 @@ pub(crate) fn conductor(settings: &Settings, shared: &Shared) -> Conductor {
         host: host_name(settings),
         lease: conductor.lease,
         concurrency: conductor.concurrency,
+        parallel_steps: conductor.parallel_steps.unwrap_or(ConductorOptions::default().parallel_steps),
         health_interval: conductor.health_interval.unwrap_or_default(),
         drain_timeout: settings.service.graceful_shutdown_timeout,
         attempts: conductor.attempts,
+        max_interruptions: conductor.max_interruptions,
         keep_history: conductor.keep_history,
     };
     Conductor::new(shared.store.clone(), shared.vault.clone(), shared.drivers.clone(), options)

@@ -9,8 +9,10 @@ use std::time::Duration;
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{EventState, Operation, OperationKind, OperationState, Timestamp, event::NewEvent, now};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, UpdateMany,
+};
 use uuid::Uuid;
 
 use crate::entity::operation;
@@ -69,9 +71,16 @@ impl Store {
             updated_at: Set(now.naive_utc()),
             ..Default::default()
         };
+        // Before anything of it is carried out: an operation that ends whoever takes it up is counted all the same.
+        let was_left_behind = CaseStatement::new()
+            .case(operation::Column::State.eq(RUNNING), operation::Column::Interruptions.into_expr().add(1))
+            .finally(operation::Column::Interruptions.into_expr());
         let claimed = operation::Entity::update_many()
+            // First, since MySQL assigns from left to right: it looks at the state as it was.
+            .col_expr(operation::Column::Interruptions, was_left_behind.into())
             .set(row)
             .col_expr(operation::Column::Attempts, operation::Column::Attempts.into_expr().add(1))
+            .col_expr(operation::Column::Claims, operation::Column::Claims.into_expr().add(1))
             .filter(operation::Column::Id.eq(candidate.id))
             .filter(due(now))
             .exec(self.write())
@@ -129,8 +138,8 @@ impl Store {
         self.update_owned(uuid, owner, row).await
     }
 
-    /// Gives an operation back, to be claimed by anybody from `not_before` on; `error` says why the attempt ended.
-    /// False when it is no longer the owner's.
+    /// Gives an operation back after an attempt that failed, to be claimed by anybody from `not_before` on; `error` says
+    /// why. False when it is no longer the owner's.
     ///
     /// # Errors
     /// When the database fails.
@@ -138,28 +147,55 @@ impl Store {
         &self,
         uuid: Uuid,
         owner: &str,
-        error: Option<&str>,
+        error: &str,
         not_before: Timestamp,
     ) -> Result<bool> {
         let row = operation::ActiveModel {
-            state: Set(PENDING.to_owned()),
-            lease_owner: Set(None),
-            lease_expires_at: Set(None),
             waiting_for: Set(None),
-            error: Set(error.map(|error| clip(error).into_owned())),
-            not_before: Set(not_before.naive_utc()),
-            updated_at: Set(now().naive_utc()),
-            ..Default::default()
+            error: Set(Some(clip(error).into_owned())),
+            ..given_back(not_before)
         };
         let postponed = self.update_owned(uuid, owner, row).await?;
         bump(&self.inner.wakeups.operations);
         Ok(postponed)
     }
 
+    /// Gives an operation back that the owner can't go on with, through no fault of the operation: this claim is no
+    /// attempt. False when it is no longer the owner's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hand_back_operation(&self, uuid: Uuid, owner: &str) -> Result<bool> {
+        let row = operation::ActiveModel { waiting_for: Set(None), ..given_back(now()) };
+        let fewer = operation::Column::Attempts.into_expr().sub(1);
+        let update = operation::Entity::update_many().set(row).col_expr(operation::Column::Attempts, fewer);
+        let handed_back = self.execute_owned(uuid, owner, update).await?;
+        bump(&self.inner.wakeups.operations);
+        Ok(handed_back)
+    }
+
+    /// Frees an operation whose owner has died while carrying it out, as if its lease had run out. False when it is not
+    /// the owner's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn free_operation_of_the_dead(&self, uuid: Uuid, owner: &str) -> Result<bool> {
+        let more = operation::Column::Interruptions.into_expr().add(1);
+        let update =
+            operation::Entity::update_many().set(given_back(now())).col_expr(operation::Column::Interruptions, more);
+        let freed = self.execute_owned(uuid, owner, update).await?;
+        bump(&self.inner.wakeups.operations);
+        Ok(freed)
+    }
+
     async fn update_owned(&self, uuid: Uuid, owner: &str, row: operation::ActiveModel) -> Result<bool> {
+        self.execute_owned(uuid, owner, operation::Entity::update_many().set(row)).await
+    }
+
+    async fn execute_owned(&self, uuid: Uuid, owner: &str, update: UpdateMany<operation::Entity>) -> Result<bool> {
+        let update = update.filter(owned(uuid, owner));
         retry(|| async {
-            let updated =
-                operation::Entity::update_many().set(row.clone()).filter(owned(uuid, owner)).exec(self.write()).await?;
+            let updated = update.clone().exec(self.write()).await?;
             Ok(updated.rows_affected == 1)
         })
         .await
@@ -208,6 +244,8 @@ impl Store {
             arguments: new.arguments.clone(),
             state: OperationState::Pending,
             attempts: 0,
+            interruptions: 0,
+            claims: 0,
             step: None,
             waiting_for: None,
             error: None,
@@ -289,6 +327,18 @@ pub(crate) fn owned(uuid: Uuid, owner: &str) -> Condition {
         .add(operation::Column::State.eq(RUNNING))
 }
 
+/// An operation that nobody holds, to be claimed from `not_before` on.
+fn given_back(not_before: Timestamp) -> operation::ActiveModel {
+    operation::ActiveModel {
+        state: Set(PENDING.to_owned()),
+        lease_owner: Set(None),
+        lease_expires_at: Set(None),
+        not_before: Set(not_before.naive_utc()),
+        updated_at: Set(now().naive_utc()),
+        ..Default::default()
+    }
+}
+
 fn due(now: Timestamp) -> Condition {
     let now = now.naive_utc();
     let waiting = operation::Column::State.eq(PENDING).and(operation::Column::NotBefore.lte(now));
@@ -330,6 +380,8 @@ pub(crate) fn from_row(row: operation::Model) -> Result<Operation> {
         arguments,
         state,
         attempts: row.attempts,
+        interruptions: row.interruptions,
+        claims: row.claims,
         step: row.step,
         waiting_for: row.waiting_for,
         error: row.error,
@@ -357,6 +409,8 @@ fn to_row(operation: &Operation) -> operation::ActiveModel {
         arguments: Set(json::write(&o.arguments)),
         state: Set(o.state.as_str().to_owned()),
         attempts: Set(o.attempts),
+        interruptions: Set(o.interruptions),
+        claims: Set(o.claims),
         step: Set(o.step),
         waiting_for: Set(o.waiting_for),
         error: Set(o.error),

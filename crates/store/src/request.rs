@@ -167,6 +167,7 @@ impl Store {
         let row = operation::ActiveModel {
             state: Set(OperationState::Pending.as_str().to_owned()),
             attempts: Set(0),
+            interruptions: Set(0),
             step: Set(None),
             waiting_for: Set(None),
             error: Set(None),

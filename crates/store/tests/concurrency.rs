@@ -139,7 +139,7 @@ async fn an_abandoned_operation_is_taken_over_by_one_conductor_only(database: Da
     let (store, done) = (&stores[0], ClusterOutcome::default());
     assert!(!store.renew_lease(first.uuid, "dead", LEASE).await.unwrap());
     assert!(!store.operation_progress(first.uuid, "dead", Some("x"), None).await.unwrap());
-    assert!(!store.postpone_operation(first.uuid, "dead", None, magnum_domain::now()).await.unwrap());
+    assert!(!store.postpone_operation(first.uuid, "dead", "late", magnum_domain::now()).await.unwrap());
     assert!(!store.finish_operation(first.uuid, "dead", OperationState::Failed, None, &done).await.unwrap());
     assert!(!store.finish_delete(first.uuid, "dead").await.unwrap());
     assert_eq!(&store.get_operation(first.uuid).await.unwrap(), &taken[0]);

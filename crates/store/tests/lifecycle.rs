@@ -286,7 +286,7 @@ async fn a_postponed_operation_waits_for_its_time(database: Database) {
     assert!(renewed.lease_expires_at > claimed.lease_expires_at);
 
     let later = now() + Duration::from_millis(300);
-    assert!(store.postpone_operation(claimed.uuid, "c", Some("no route"), later).await.unwrap());
+    assert!(store.postpone_operation(claimed.uuid, "c", "no route", later).await.unwrap());
     assert!(store.claim_operation("c", LEASE).await.unwrap().is_none());
     let read = store.get_operation(claimed.uuid).await.unwrap();
     assert_eq!(
@@ -304,7 +304,7 @@ async fn cancelling_asks_and_does_not_wait(database: Database) {
     let store = database.store().await;
     let cluster = a_cluster(&store).await;
     let create = store.claim_operation("c", LEASE).await.unwrap().unwrap();
-    store.postpone_operation(create.uuid, "c", None, now() + 10 * LEASE).await.unwrap();
+    store.postpone_operation(create.uuid, "c", "no route", now() + 10 * LEASE).await.unwrap();
     let asked = store.request_cancel(create.uuid).await.unwrap();
     assert!(asked.cancel_requested && asked.state == OperationState::Pending);
     let claimed = store.claim_operation("c", LEASE).await.unwrap().unwrap();

@@ -22,8 +22,10 @@ pub(crate) struct OperationView<'a> {
     arguments: &'a Arguments,
     /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
     state: &'static str,
-    /// How often it was taken up.
+    /// Attempts at it so far; one that was handed back when a conductor was stopped is none.
     attempts: i32,
+    /// Of the attempts, those without an end: the conductor ended while carrying it out.
+    interruptions: i32,
     /// The step that runs, or ran last.
     step: Option<&'a str>,
     /// What it waits for at this moment.
@@ -60,6 +62,7 @@ impl<'a> OperationView<'a> {
             arguments: &operation.arguments,
             state: operation.state.as_str(),
             attempts: operation.attempts,
+            interruptions: operation.interruptions,
             step: operation.step.as_deref(),
             waiting_for: operation.waiting_for.as_deref(),
             error: operation.error.as_deref(),

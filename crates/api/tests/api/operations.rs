@@ -19,6 +19,7 @@ async fn operations_are_listed_cancelled_and_tried_again() {
         "arguments",
         "state",
         "attempts",
+        "interruptions",
         "step",
         "waiting_for",
         "error",

@@ -34,6 +34,7 @@ mod swarm;
 mod testing;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -41,10 +42,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use magnum_certs::Vault;
-use magnum_domain::driver::{ClusterType, Driver, DriverError, Facts, Health, Plan, Progress, Snapshot, Step};
+use magnum_domain::concurrency::for_each_processor;
+use magnum_domain::driver::{
+    Admission, ClusterType, Driver, DriverError, Facts, Health, Plan, Progress, Snapshot, Step,
+};
 use magnum_domain::{ClusterTemplate, Labels, Node, OperationKind};
 use magnum_store::Store;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use uuid::Uuid;
 
 use authority::Rotation;
@@ -74,10 +78,14 @@ pub struct LocalOptions {
     pub free_per_node: u64,
     /// Name of the control group above all nodes.
     pub cgroup: String,
+    /// Nodes that are started, brought up or removed at the same time, all clusters together: engines that start side by
+    /// side take turns on the processors anyway, and all of them run into their time limits.
+    pub parallel_steps: NonZeroUsize,
 }
 
 impl LocalOptions {
-    /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB a node, control group `magnum`.
+    /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB a node, control group `magnum`, two nodes at
+    /// a time for each processor.
     #[must_use]
     pub fn new(state_dir: PathBuf, agent_binary: PathBuf) -> Self {
         Self {
@@ -88,6 +96,7 @@ impl LocalOptions {
             outbound_proxy: true,
             free_per_node: 256 << 20,
             cgroup: "magnum".to_owned(),
+            parallel_steps: for_each_processor(2, NonZeroUsize::MIN.saturating_add(1)),
         }
     }
 }
@@ -108,6 +117,8 @@ struct Shared {
     locks: Mutex<HashMap<Uuid, Weak<tokio::sync::Mutex<()>>>>,
     /// Held while a port is chosen, so that no two clusters choose the same.
     choosing_port: tokio::sync::Mutex<()>,
+    /// One place for each node that may be worked on at the same time.
+    places_for_nodes: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -123,6 +134,15 @@ impl Shared {
             })
         };
         lock.lock_owned().await
+    }
+
+    /// Waits for a place among the nodes that are worked on at the same time.
+    async fn admit(&self) -> Admission {
+        match Arc::clone(&self.places_for_nodes).acquire_owned().await {
+            Ok(place) => Admission::holding(place),
+            // Nobody closes it.
+            Err(_closed) => Admission::unbounded(),
+        }
     }
 
     /// What is seen of a cluster on this machine.
@@ -157,6 +177,7 @@ impl LocalDriver {
         // Without control groups there is nothing to be made here; the preflight says so.
         let hierarchies = Hierarchies::find().ok().flatten().unwrap_or(Hierarchies::V1(Vec::new()));
         let places = Places { state: options.state_dir.clone(), hierarchies };
+        let parallel_steps = options.parallel_steps.get().min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             options,
             store,
@@ -165,6 +186,7 @@ impl LocalDriver {
             served: Mutex::default(),
             locks: Mutex::default(),
             choosing_port: tokio::sync::Mutex::default(),
+            places_for_nodes: Arc::new(Semaphore::new(parallel_steps)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -259,6 +281,14 @@ impl Driver for LocalDriver {
             _ => engine::spec(snapshot, node, &self.shared.options),
         };
         Ok(plan::plan(snapshot, &observed, wanted))
+    }
+
+    async fn admit(&self, step: &Step) -> Admission {
+        if Work::of(step).is_some_and(Work::burdens_machine) {
+            self.shared.admit().await
+        } else {
+            Admission::unbounded()
+        }
     }
 
     async fn apply(&self, step: &Step, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(), DriverError> {

@@ -30,6 +30,8 @@ const LEFTOVERS: Duration = Duration::from_secs(10);
 const LAUNCH: Duration = Duration::from_secs(30);
 /// An agent that has not been heard of after this time is started anew.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How long the start of a node waits for its engine before another node is started; the step that follows waits on.
+const FIRST_LOOK: Duration = Duration::from_secs(20);
 /// Lines of a log that an error carries.
 const LOG_LINES: usize = 3;
 /// Name of the agent's configuration in the node's folder.
@@ -42,13 +44,34 @@ const AGENT: &str = "agent";
 const DATA: &str = "data";
 
 impl Shared {
-    /// Starts a node's first process, unless it runs. What it keeps in its folder is used again.
+    /// Starts a node's first process, unless it runs, and gives its engine a while to come up: whoever is next starts
+    /// afterwards, so that no more engines start side by side than there are places.
     pub(super) async fn start_node(
         &self,
         snapshot: &Snapshot,
         node: &Node,
         progress: &dyn Progress,
     ) -> Result<(), LocalError> {
+        self.start_process(snapshot, node, progress).await?;
+        let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
+        let first_look = self.await_node(node.uuid, progress, |row| {
+            // By its phase, since what was observed may be of the process before. What is wrong is for the step that
+            // waits for the engine to say.
+            let has_problem = row.observed.as_ref().is_some_and(|seen| seen.problem.is_some());
+            let is_seen = row.phase >= NodePhase::EngineReady
+                || (row.phase == NodePhase::Joined && has_problem)
+                || !is_running(&folder);
+            Ok(if is_seen {
+                Awaited::Done(())
+            } else {
+                Awaited::Waiting(format!("node {}: starting the container engine", row.name))
+            })
+        });
+        tokio::time::timeout(FIRST_LOOK, first_look).await.unwrap_or(Ok(()))
+    }
+
+    /// Starts a node's first process, unless it runs. What it keeps in its folder is used again.
+    async fn start_process(&self, snapshot: &Snapshot, node: &Node, progress: &dyn Progress) -> Result<(), LocalError> {
         let _alone = self.lock(node.uuid).await;
         // The row as it is now: another task may have started the node, or removed it, since the snapshot was taken.
         let node = &self.store.get_node(node.uuid).await?;

@@ -48,7 +48,7 @@ pub(crate) enum Work {
 /// ResourceKind, title and time-out in seconds of each work.
 const WORKS: [(Work, &str, &str, u64); 13] = [
     (Work::CreateNetwork, "network.create", "create the network", 30),
-    (Work::StartNode, "node.start", "start node {node}", 60),
+    (Work::StartNode, "node.start", "start node {node}", 90),
     (Work::AwaitEngine, "node.engine", "bring up the container engine of node {node}", 180),
     (Work::InitSwarm, "swarm.init", "create the swarm on node {node}", 90),
     (Work::JoinSwarm, "swarm.join", "add node {node} to the swarm", 90),
@@ -66,6 +66,11 @@ impl Work {
     /// Reads the kind of a step.
     pub(crate) fn of(step: &Step) -> Option<Self> {
         WORKS.iter().find(|(_, kind, ..)| *kind == step.kind).map(|(work, ..)| *work)
+    }
+
+    /// Whether it starts or ends processes of a node, rather than wait for what others do.
+    pub(crate) fn burdens_machine(self) -> bool {
+        matches!(self, Self::StartNode | Self::AwaitEngine | Self::DestroyNode)
     }
 
     fn step(self, node: Option<(Uuid, &str)>) -> Step {

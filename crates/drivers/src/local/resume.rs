@@ -1,6 +1,7 @@
 //! Taking up a cluster that an earlier process, or an earlier run of this machine, has made.
 
 use async_trait::async_trait;
+use magnum_domain::concurrency::side_by_side;
 use magnum_domain::driver::{Progress, Snapshot};
 use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Node};
@@ -32,7 +33,14 @@ impl Shared {
             !plan::is_leaving(node) && node::was_started(snapshot, node.uuid) && !self.is_up(snapshot, node)
         };
         let ended = snapshot.nodes.iter().filter(ended);
-        let started = futures::future::join_all(ended.map(|node| self.start_again(snapshot, node))).await;
+        let mut starts = Vec::new();
+        for node in ended {
+            starts.push(async move {
+                let _place = self.admit().await;
+                self.start_again(snapshot, node).await
+            });
+        }
+        let started = side_by_side(self.options.parallel_steps, starts).await;
         let failed = started.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect::<Vec<_>>();
         if failed.is_empty() { Ok(()) } else { Err(LocalError::Hopeless(failed.join("; "))) }
     }

@@ -16,6 +16,8 @@ pub struct Model {
     pub arguments: String,
     pub state: String,
     pub attempts: i32,
+    pub interruptions: i32,
+    pub claims: i32,
     pub step: Option<String>,
     pub waiting_for: Option<String>,
     pub error: Option<String>,

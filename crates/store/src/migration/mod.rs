@@ -2,6 +2,7 @@
 
 mod m20261101_000001_upstream;
 mod m20261101_000002_conductor;
+mod m20261128_000003_claims;
 
 use sea_orm::sea_query::{Alias, ColumnDef, Index, IntoIden, TableCreateStatement};
 use sea_orm::{DatabaseBackend, DbErr, DynIden};
@@ -16,8 +17,11 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let mut all: Vec<Box<dyn MigrationTrait>> =
-            vec![Box::new(m20261101_000001_upstream::Migration), Box::new(m20261101_000002_conductor::Migration)];
+        let mut all: Vec<Box<dyn MigrationTrait>> = vec![
+            Box::new(m20261101_000001_upstream::Migration),
+            Box::new(m20261101_000002_conductor::Migration),
+            Box::new(m20261128_000003_claims::Migration),
+        ];
         all.extend(crate::identity::migrations());
         all
     }
