@@ -43,6 +43,7 @@ use ipnet::Ipv4Net;
 use magnum_certs::Vault;
 use magnum_domain::driver::{ClusterType, Driver, DriverError, Facts, Health, Plan, Progress, Snapshot, Step};
 use magnum_domain::{ClusterTemplate, Labels, Node, OperationKind};
+use magnum_listen::{Limits, Pool};
 use magnum_store::Store;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
@@ -74,10 +75,15 @@ pub struct LocalOptions {
     pub free_per_node: u64,
     /// Name of the control group above all nodes.
     pub cgroup: String,
+    /// Room for the connections of all clusters' listeners together.
+    pub connections: Pool,
+    /// How long whoever connects to a cluster's listener may take. How many connections one listener holds is fixed.
+    pub limits: Limits,
 }
 
 impl LocalOptions {
-    /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB a node, control group `magnum`.
+    /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB a node, control group `magnum`,
+    /// 4096 connections.
     #[must_use]
     pub fn new(state_dir: PathBuf, agent_binary: PathBuf) -> Self {
         Self {
@@ -88,6 +94,8 @@ impl LocalOptions {
             outbound_proxy: true,
             free_per_node: 256 << 20,
             cgroup: "magnum".to_owned(),
+            connections: Pool::new(4096),
+            limits: Limits::default(),
         }
     }
 }
