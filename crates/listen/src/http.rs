@@ -29,9 +29,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::Limits;
 use crate::listener::{Connection, Listener};
 use crate::progress::{Phase, Progress, Watched};
-use crate::Limits;
 
 /// Largest head of a request, in bytes; a Keystone token of the old kind fits.
 const HEAD: usize = 64 * 1024;
@@ -102,7 +102,9 @@ pub async fn serve_http(
         let serve = {
             let progress = Arc::clone(&progress);
             async move {
-                let Some(tls) = tls else { return exchange(stream, peer, None, router, progress, limits, watcher).await };
+                let Some(tls) = tls else {
+                    return exchange(stream, peer, None, router, progress, limits, watcher).await;
+                };
                 let accepted = tokio::select! {
                     () = shutdown.cancelled() => return,
                     accepted = handshake(&*tls, stream) => accepted,

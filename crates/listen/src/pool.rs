@@ -167,9 +167,8 @@ mod tests {
     async fn listeners_share_a_pool_and_have_limits_of_their_own() {
         let pool = Pool::new(4);
         let (one, other) = (pool.number(), pool.number());
-        let place = |listener, weight| {
-            pool.try_place((listener, address(1)), 2, weight, &Progress::new(Phase::Head)).unwrap()
-        };
+        let place =
+            |listener, weight| pool.try_place((listener, address(1)), 2, weight, &Progress::new(Phase::Head)).unwrap();
         let first = place(one, 1);
         let second = place(one, 1);
         let third = place(one, 1);

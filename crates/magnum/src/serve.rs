@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::{ConfigFiles, Serve};
 use crate::cloud::Cloud;
-use crate::state_dir::{StateDir, base_url};
 use crate::connections::Connections;
+use crate::state_dir::{StateDir, base_url};
 use crate::{logging, wiring};
 
 /// How long requests in flight may take to end once draining has begun.
