@@ -7,6 +7,8 @@ use axum::http::header;
 use serde_json::Value;
 use std::sync::Arc;
 
+use magnum_listen::is_too_slow;
+
 use crate::ApiState;
 use crate::error::{ApiError, Result};
 use crate::field::read::shorten;
@@ -35,10 +37,11 @@ impl FromRequest<Arc<ApiState>> for Json {
     async fn from_request(request: Request, state: &Arc<ApiState>) -> Result<Self> {
         let limit = state.options.body_limit;
         let mimetype = request.headers().get(header::CONTENT_TYPE).cloned();
-        let longest = state.options.rates.body_timeout;
-        let bytes = tokio::time::timeout(longest, Bytes::from_request(request, state)).await;
-        let bytes = bytes.map_err(|_| ApiError::TooSlow { limit: longest })?.map_err(|error| match error {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::TooLarge { limit },
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| match (is_too_slow(&error), error) {
+            (Some(limit), _) => ApiError::TooSlow { limit },
+            (_, BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => {
+                ApiError::TooLarge { limit }
+            }
             _ => ApiError::invalid("The request body ended before its end. Send all of it."),
         })?;
         if bytes.is_empty() {

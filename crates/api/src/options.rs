@@ -132,8 +132,6 @@ pub struct RateOptions {
     pub signatures_at_once: usize,
     /// Longest wait for a turn at what is limited at once, 10 s at most. Default 10 s.
     pub longest_wait: Duration,
-    /// `[limits] body_timeout`: how long the body of a request may take to come. Default 60 s.
-    pub body_timeout: Duration,
 }
 
 impl Default for RateOptions {
@@ -144,7 +142,6 @@ impl Default for RateOptions {
             failures_per_minute: None,
             signatures_at_once: 16,
             longest_wait: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -311,8 +311,26 @@ pub struct LimitSettings {
     pub failed_authentications_per_minute: Option<NonZeroU32>,
     /// Certificates that are signed at the same time.
     pub concurrent_signatures: usize,
+    /// Connections of the API at a time.
+    pub max_connections: usize,
+    /// Connections of all clusters' listeners at a time.
+    pub max_cluster_connections: usize,
+    /// File descriptors that connections leave to the process itself.
+    pub reserved_descriptors: u64,
+    /// Longest TLS handshake.
+    pub handshake_timeout: Duration,
+    /// How long the head of a request may take to come.
+    pub head_timeout: Duration,
     /// How long the body of a request may take to come.
     pub body_timeout: Duration,
+    /// Longest pause within a body.
+    pub body_pause_timeout: Duration,
+    /// How long a connection is kept open for its next request.
+    pub idle_timeout: Duration,
+    /// Longest wait for a client to take some of an answer.
+    pub write_timeout: Duration,
+    /// How long a connection through to a cluster may be silent.
+    pub stream_idle_timeout: Duration,
     /// Password authentications from one address in a minute.
     pub login_attempts_per_minute: u32,
     /// Event streams at the same time.
@@ -331,7 +349,16 @@ impl LimitSettings {
                 values.get("limits", "failed_authentications_per_minute")?,
             ),
             concurrent_signatures: values.get("limits", "concurrent_signatures")?,
+            max_connections: values.get("limits", "max_connections")?,
+            max_cluster_connections: values.get("limits", "max_cluster_connections")?,
+            reserved_descriptors: values.get("limits", "reserved_descriptors")?,
+            handshake_timeout: values.get("limits", "handshake_timeout")?,
+            head_timeout: values.get("limits", "head_timeout")?,
             body_timeout: values.get("limits", "body_timeout")?,
+            body_pause_timeout: values.get("limits", "body_pause_timeout")?,
+            idle_timeout: values.get("limits", "idle_timeout")?,
+            write_timeout: values.get("limits", "write_timeout")?,
+            stream_idle_timeout: values.get("limits", "stream_idle_timeout")?,
             login_attempts_per_minute: values.get("limits", "login_attempts_per_minute")?,
             event_streams: values.get("limits", "event_streams")?,
             trust_proxy_headers: values.get("oslo_middleware", "enable_proxy_headers_parsing")?,

@@ -33,6 +33,8 @@ pub(crate) enum Refusal {
     Conflict(String),
     #[error("The request body is larger than {} bytes.", crate::body::LIMIT)]
     TooLarge,
+    #[error("The request body has not come in time. Send it without pauses.")]
+    TooSlow,
     #[error("Too many failed attempts. Try again in {} seconds.", seconds(*retry_after))]
     LockedOut { retry_after: Duration },
     #[error("The identity service is busy or has no database. Try again shortly.")]
@@ -64,6 +66,7 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LockedOut { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -10,7 +10,7 @@
 
 mod cli;
 mod cloud;
-mod listener;
+mod connections;
 mod logging;
 mod named;
 mod serve;

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::body::Body;
@@ -12,18 +13,22 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use futures::StreamExt;
 use magnum_config::{Settings, Severity};
+use magnum_listen::{Listener, Tls, serve_http};
 use magnum_policy::Policy;
 use magnum_store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::{ConfigFiles, Serve};
 use crate::cloud::Cloud;
+use crate::connections::Connections;
 use crate::state_dir::{StateDir, base_url};
-use crate::{listener, logging, wiring};
+use crate::{logging, wiring};
+
+/// How long requests in flight may take to end once draining has begun.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// Which parts of the service this process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +65,8 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
     let (store, seal) = wiring::store(settings, &state).await?;
     say_what_the_schema_lacks(&store).await?;
     let vault = wiring::vault(settings, &store, seal);
-    let drivers = wiring::drivers(settings, &store, &vault)?;
+    let connections = Connections::of_this_process(settings, parts.api, parts.conductor);
+    let drivers = wiring::drivers(settings, &store, &vault, &connections)?;
     let policy = Arc::new(wiring::policy(settings)?);
     let shared = wiring::Shared { store, vault, drivers, policy };
 
@@ -81,7 +87,8 @@ async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts:
         }
         let ending = shutdown.clone();
         let router = router.layer(map_response(move |answer| end_stream(answer, ending.clone())));
-        tasks.spawn(listener::serve(listener, tls, router, shutdown.clone()));
+        let listener = Listener::new("API", listener, &connections.api, connections.limits);
+        tasks.spawn(serve_http(listener, tls, router, shutdown.clone(), DRAIN));
         tracing::info!(%url, "ready");
         if parts == Parts::BOTH && identity.built_in {
             say_what_to_type(&state, &url);
@@ -148,7 +155,7 @@ fn acceptor(
     state: &StateDir,
     bind: SocketAddr,
     parts: Parts,
-) -> anyhow::Result<Option<TlsAcceptor>> {
+) -> anyhow::Result<Option<Arc<dyn Tls>>> {
     let api = &settings.api;
     if options.no_tls {
         anyhow::ensure!(bind.ip().is_loopback(), "--no-tls is for loopback addresses: {bind} would show passwords");
@@ -166,7 +173,7 @@ fn acceptor(
             magnum_certs::tls::server_config(&magnum_certs::tls::load_or_create(&state.join("tls"), &names)?)?
         }
     };
-    Ok(Some(TlsAcceptor::from(config)))
+    Ok(Some(config))
 }
 
 async fn told_to_end() {

@@ -25,6 +25,7 @@ use secrecy::ExposeSecret;
 
 use crate::cli::{self, ConfigFiles};
 use crate::cloud::Cloud;
+use crate::connections::Connections;
 use crate::named;
 use crate::state_dir::StateDir;
 
@@ -97,17 +98,22 @@ pub(crate) fn offered(settings: &Settings) -> Vec<(&'static str, Vec<ClusterType
 }
 
 /// The drivers that are offered.
-pub(crate) fn drivers(settings: &Settings, store: &Store, vault: &Vault) -> anyhow::Result<Drivers> {
+pub(crate) fn drivers(
+    settings: &Settings,
+    store: &Store,
+    vault: &Vault,
+    connections: &Connections,
+) -> anyhow::Result<Drivers> {
     let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
     let disabled = |name: &str| settings.drivers.disabled_drivers.iter().any(|disabled| disabled == name);
     if settings.local.enabled && !disabled("local") {
-        let local = LocalDriver::new(local_options(settings)?, store.clone(), vault.clone());
+        let local = LocalDriver::new(local_options(settings, connections)?, store.clone(), vault.clone());
         drivers.push(Arc::new(local));
     }
     Ok(Drivers::new(drivers))
 }
 
-fn local_options(settings: &Settings) -> anyhow::Result<LocalOptions> {
+fn local_options(settings: &Settings, connections: &Connections) -> anyhow::Result<LocalOptions> {
     let local = &settings.local;
     let agent = match &local.agent_path {
         Some(path) => path.clone(),
@@ -120,6 +126,8 @@ fn local_options(settings: &Settings) -> anyhow::Result<LocalOptions> {
     options.subnet = subnet;
     options.api_ports = local.api_ports.first..=local.api_ports.last;
     options.parallel_steps = local.parallel_steps.unwrap_or(options.parallel_steps);
+    options.connections = connections.clusters.clone();
+    options.limits = connections.limits;
     Ok(options)
 }
 
@@ -322,7 +330,6 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
             request_burst: settings.limits.request_burst,
             failures_per_minute: settings.limits.failed_authentications_per_minute,
             signatures_at_once: settings.limits.concurrent_signatures,
-            body_timeout: settings.limits.body_timeout,
             ..RateOptions::default()
         },
         create_timeout: settings.cluster.create_timeout,

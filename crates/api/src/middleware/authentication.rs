@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request};
 use magnum_identity::{AuthError, IncomingRequest};
+use magnum_listen::address;
 
 use super::{Gate, request_id};
 use crate::error::{ApiError, Result};
-use crate::throttle;
 
 /// What anybody may read. The suffix is upstream's.
 const PUBLIC: [&str; 6] = ["/", "/v1", "/v1.json", "/healthcheck", "/metrics", "/openapi.json"];
@@ -22,7 +22,7 @@ pub(super) async fn identify(gate: &Gate, request: &mut Request) -> Result<()> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let request_id = request_id::for_others(request);
     let address = peer.map(|peer| peer.ip());
-    let address = throttle::peer(request.headers(), address, state.options.links.proxy_headers);
+    let address = address::client(request.headers(), address, state.options.links.proxy_headers);
     let incoming = IncomingRequest {
         headers: request.headers(),
         peer,

@@ -7,10 +7,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-
-use super::forward::accept;
+use magnum_listen::{Listener, serve_streams};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 
 /// Port of the proxy on the machine's side of the cluster's network.
 pub(crate) const PORT: u16 = 3128;
@@ -21,11 +20,11 @@ const REST: u64 = 64 * 1024;
 /// Time for the request, for the name and for the connection.
 const LIMIT: Duration = Duration::from_secs(15);
 /// Connections held at a time for one cluster.
-const CONNECTIONS: usize = 128;
+pub(super) const CONNECTIONS: usize = 128;
 
 /// Serves for ever; ends by being dropped.
-pub(crate) async fn run(listener: TcpListener) {
-    accept(listener, CONNECTIONS, |client| async move {
+pub(crate) async fn run(listener: Listener) {
+    serve_streams(listener, |client| async move {
         if let Err(error) = serve(client).await {
             tracing::debug!(%error, "a connection out of a cluster failed");
         }
@@ -33,7 +32,7 @@ pub(crate) async fn run(listener: TcpListener) {
     .await;
 }
 
-async fn serve(mut client: TcpStream) -> io::Result<()> {
+async fn serve(mut client: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let target = match tokio::time::timeout(LIMIT, open(&mut client)).await {
         Ok(Ok(target)) => Ok(target),
         Ok(Err(refusal)) => Err(refusal),
@@ -65,7 +64,7 @@ struct Refusal {
     why: String,
 }
 
-async fn open(client: &mut TcpStream) -> Result<TcpStream, Refusal> {
+async fn open(client: &mut (impl AsyncRead + Unpin)) -> Result<TcpStream, Refusal> {
     let bad = |why: &str| Refusal { status: "400 Bad Request", why: why.to_owned() };
     let head = head(client).await.map_err(|error| bad(&error.to_string()))?;
     let authority = authority(&head)?;
@@ -81,7 +80,7 @@ async fn open(client: &mut TcpStream) -> Result<TcpStream, Refusal> {
 }
 
 /// Reads up to the empty line, and not a byte of what follows it.
-async fn head(client: &mut TcpStream) -> io::Result<String> {
+async fn head(client: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() >= HEAD {
@@ -147,6 +146,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -181,9 +182,10 @@ mod tests {
     }
 
     async fn ask(request: &str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let proxy = tokio::spawn(run(listener));
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let limits = magnum_listen::Limits::default();
+        let proxy = tokio::spawn(run(Listener::new("test", socket, &magnum_listen::Pool::new(8), limits)));
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use magnum_domain::Node;
+use magnum_listen::{Listener, serve_streams};
 use magnum_store::Store;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use uuid::Uuid;
 
 use super::authority;
@@ -19,10 +18,8 @@ use super::plan::is_leaving;
 
 /// A manager that does not accept within this time is passed over.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Connections held at a time for one cluster; more wait in the listener's queue.
-const CONNECTIONS: usize = 512;
-/// Pause after a failed accept: the process is out of file descriptors, and trying at once would only burn time.
-const BREATHER: Duration = Duration::from_millis(100);
+/// Connections held at a time for one cluster.
+pub(super) const CONNECTIONS: usize = 512;
 
 /// A forwarder of one cluster.
 #[derive(Clone)]
@@ -36,9 +33,9 @@ pub(crate) struct Forwarder {
 
 impl Forwarder {
     /// Forwards for ever; ends by being dropped.
-    pub(crate) async fn run(self, listener: TcpListener) {
+    pub(crate) async fn run(self, listener: Listener) {
         let turn = Arc::new(AtomicUsize::new(0));
-        accept(listener, CONNECTIONS, |client| {
+        serve_streams(listener, |client| {
             let (forwarder, turn) = (self.clone(), turn.clone());
             async move { forwarder.serve(client, turn.fetch_add(1, Ordering::Relaxed)).await }
         })
@@ -53,7 +50,7 @@ impl Forwarder {
 
     /// Connects to the manager whose turn it is, or the next one that accepts. With none, the client sees its
     /// connection closed.
-    async fn serve(&self, mut client: TcpStream, turn: usize) {
+    async fn serve(&self, mut client: impl AsyncRead + AsyncWrite + Unpin, turn: usize) {
         let managers = match self.nodes().await {
             Ok(nodes) => managers(&nodes),
             Err(error) => return tracing::warn!(cluster = %self.cluster, %error, "managers could not be looked up"),
@@ -81,35 +78,6 @@ fn managers(nodes: &[Node]) -> Vec<Ipv4Addr> {
     let choices = [of(&|node| is_member(node) && !is_leaving(node)), of(&is_member), of(&|node| !is_leaving(node))];
     let chosen = choices.into_iter().find(|group| !group.is_empty()).unwrap_or(masters);
     chosen.into_iter().filter_map(|node| node.address.as_deref()?.parse().ok()).collect()
-}
-
-/// Accepts for ever and serves at most `limit` connections at a time. Dropping it drops them all.
-pub(crate) async fn accept<F, S>(listener: TcpListener, limit: usize, mut serve: F)
-where
-    F: FnMut(TcpStream) -> S,
-    S: Future<Output = ()> + Send + 'static,
-{
-    let slots = Arc::new(Semaphore::new(limit));
-    let mut serving = tokio::task::JoinSet::new();
-    loop {
-        while serving.try_join_next().is_some() {}
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((client, _)) => {
-                // Small answers go out at once; that it can't be set costs only time.
-                let _ = client.set_nodelay(true);
-                let served = serve(client);
-                serving.spawn(async move {
-                    served.await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(BREATHER).await;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,31 +7,28 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use magnum_certs::tls::peer_fingerprint;
 use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, sign_node_csr};
 use magnum_domain::agent::{JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH};
 use magnum_domain::event::NewEvent;
 use magnum_domain::{Node, NodePhase};
+use magnum_listen::{Listener, PeerCertificate, Tls, is_too_slow, serve_http};
 use magnum_store::{Store, StoreError};
+use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::authority::{Authorities, ListenerTls};
 use super::error::LocalError;
-use super::forward::accept;
 use super::{names, secret};
 
 /// Port of the listener on the machine's side of the cluster's network.
@@ -41,9 +38,7 @@ const BODY: usize = 64 * 1024;
 /// Longest text of an agent that is kept.
 const TEXT: usize = 2000;
 /// Connections held at a time for one cluster.
-const CONNECTIONS: usize = 1024;
-/// Time for the TLS handshake and for a request's head.
-const HEAD: Duration = Duration::from_secs(10);
+pub(super) const CONNECTIONS: usize = 1024;
 
 /// The listener of one cluster.
 #[derive(Clone)]
@@ -53,48 +48,32 @@ pub(super) struct AgentListener {
     pub(super) cluster: Uuid,
 }
 
-/// SHA-256 of the certificate that the peer has shown, if any.
-#[derive(Clone)]
-struct Peer(Option<String>);
-
 impl AgentListener {
     /// Serves for ever; ends by being dropped.
-    pub(super) async fn run(self, listener: TcpListener) {
-        let tls = Arc::clone(&self.tls);
+    pub(super) async fn run(self, listener: Listener) {
+        let tls: Arc<dyn Tls> = self.tls.clone();
         let router = Router::new()
             .route(JOIN_PATH, post(join))
             .route(STATE_PATH, get(state))
             .route(REPORT_PATH, post(report))
             .layer(DefaultBodyLimit::max(BODY))
             .with_state(self);
-        accept(listener, CONNECTIONS, |client| serve(client, Arc::clone(&tls), router.clone())).await;
+        serve_http(listener, Some(tls), router, CancellationToken::new(), Duration::ZERO).await;
     }
 
     /// The node whose certificate the peer has shown.
-    async fn node(&self, peer: &Peer) -> Result<Node, Refusal> {
+    async fn node(&self, peer: &PeerCertificate) -> Result<Node, Refusal> {
         let refused = || Refusal(StatusCode::UNAUTHORIZED, "show the certificate that this node was given".to_owned());
-        let fingerprint = peer.0.as_deref().ok_or_else(refused)?;
-        let node = self.store.node_by_fingerprint(fingerprint).await?.ok_or_else(refused)?;
+        let fingerprint = peer.0.as_ref().map(|shown| magnum_certs::fingerprint(shown)).ok_or_else(refused)?;
+        let node = self.store.node_by_fingerprint(&fingerprint).await?.ok_or_else(refused)?;
         if node.cluster_uuid == self.cluster { Ok(node) } else { Err(refused()) }
     }
 }
 
-async fn serve(client: TcpStream, tls: Arc<ListenerTls>, router: Router) {
-    let accepted = async {
-        let config = tls.current().await.map_err(io::Error::other)?;
-        TlsAcceptor::from(config).accept(client).await
-    };
-    let stream = match tokio::time::timeout(HEAD, accepted).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "an agent's handshake failed"),
-        Err(_elapsed) => return,
-    };
-    let peer = Peer(peer_fingerprint(stream.get_ref().1));
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "an agent's connection ended");
+#[async_trait]
+impl Tls for ListenerTls {
+    async fn config(&self) -> io::Result<Arc<ServerConfig>> {
+        self.current().await.map_err(io::Error::other)
     }
 }
 
@@ -138,6 +117,9 @@ impl From<LocalError> for Refusal {
 
 impl From<JsonRejection> for Refusal {
     fn from(rejection: JsonRejection) -> Self {
+        if is_too_slow(&rejection).is_some() {
+            return Self(StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned());
+        }
         // Not in its own words: those may repeat what was sent, such as a token.
         Self(rejection.status(), "the body is not what is expected here".to_owned())
     }
@@ -193,7 +175,7 @@ struct After {
 
 async fn state(
     State(listener): State<AgentListener>,
-    Extension(peer): Extension<Peer>,
+    Extension(peer): Extension<PeerCertificate>,
     Query(query): Query<After>,
 ) -> Result<Response, Refusal> {
     let node = listener.node(&peer).await?.uuid;
@@ -218,7 +200,7 @@ async fn state(
 
 async fn report(
     State(listener): State<AgentListener>,
-    Extension(peer): Extension<Peer>,
+    Extension(peer): Extension<PeerCertificate>,
     body: Result<Json<Report>, JsonRejection>,
 ) -> Result<StatusCode, Refusal> {
     let node = listener.node(&peer).await?;

@@ -47,6 +47,7 @@ use magnum_domain::driver::{
     Admission, ClusterType, Driver, DriverError, Facts, Health, Plan, Progress, Snapshot, Step,
 };
 use magnum_domain::{ClusterTemplate, Labels, Node, OperationKind};
+use magnum_listen::{Limits, Pool};
 use magnum_store::Store;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use uuid::Uuid;
@@ -81,11 +82,15 @@ pub struct LocalOptions {
     /// Nodes that are started, brought up or removed at the same time, all clusters together: engines that start side by
     /// side take turns on the processors anyway, and all of them run into their time limits.
     pub parallel_steps: NonZeroUsize,
+    /// Room for the connections of all clusters' listeners together.
+    pub connections: Pool,
+    /// How long whoever connects to a cluster's listener may take. How many connections one listener holds is fixed.
+    pub limits: Limits,
 }
 
 impl LocalOptions {
     /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB a node, control group `magnum`, two nodes at
-    /// a time for each processor.
+    /// a time for each processor, 4096 connections.
     #[must_use]
     pub fn new(state_dir: PathBuf, agent_binary: PathBuf) -> Self {
         Self {
@@ -97,6 +102,8 @@ impl LocalOptions {
             free_per_node: 256 << 20,
             cgroup: "magnum".to_owned(),
             parallel_steps: for_each_processor(2, NonZeroUsize::MIN.saturating_add(1)),
+            connections: Pool::new(4096),
+            limits: Limits::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use magnum_coe::engine::EngineClient;
 use magnum_domain::certificate::Authority;
 use magnum_domain::driver::{Facts, Snapshot};
 use magnum_domain::{Cluster, ClusterTemplate, Resource, ResourceState};
+use magnum_listen::{Limits, Listener};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use super::listener::{self, AgentListener};
 use super::namespace::Namespace;
 use super::network::Addresses;
 use super::node::{self, private_folder};
-use super::{Shared, egress_proxy, engine, names, network};
+use super::{Shared, egress_proxy, engine, forward, names, network};
 
 /// How often it is looked whether a cluster's network is still there.
 const LOOK: Duration = Duration::from_secs(2);
@@ -122,22 +123,32 @@ impl Shared {
         }
         let gateway = Addresses(self.options.subnet).gateway();
         let address = |port| SocketAddr::from((gateway, port));
+        let listener = |name, socket, connections| {
+            let limits = Limits { connections, ..self.options.limits };
+            Listener::new(name, socket, &self.options.connections, limits)
+        };
         let mut tasks = JoinSet::new();
         match namespace.listen(address(listener::PORT)).await {
             Ok(agents) => {
                 let tls = ListenerTls::new(self.store.clone(), self.vault.clone(), cluster.uuid, gateway);
                 tls.current().await?;
                 let (store, tls) = (self.store.clone(), Arc::new(tls));
-                tasks.spawn(AgentListener { store, tls, cluster: cluster.uuid }.run(agents));
+                tasks.spawn(AgentListener { store, tls, cluster: cluster.uuid }.run(listener(
+                    "agents",
+                    agents,
+                    listener::CONNECTIONS,
+                )));
 
                 let api = self.open_port(cluster).await?;
                 let (store, port) = (self.store.clone(), engine::port(template));
                 let forwarder = Forwarder { store, cluster: cluster.uuid, namespace: namespace.clone(), port };
+                let api = listener("cluster API", api, forward::CONNECTIONS).with_far_ends();
                 tasks.spawn(forwarder.run(api));
 
                 if self.options.outbound_proxy {
                     let out = namespace.listen(address(egress_proxy::PORT)).await;
                     let out = out.map_err(|source| socket("listen for the cluster's way out", source))?;
+                    let out = listener("way out", out, egress_proxy::CONNECTIONS).with_far_ends();
                     tasks.spawn(egress_proxy::run(out));
                 }
             }
