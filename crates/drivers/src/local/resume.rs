@@ -6,7 +6,7 @@ use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Node};
 
 use super::error::LocalError;
-use super::{Shared, names, node, plan};
+use super::{Shared, names, node};
 
 /// For work that nobody watches.
 struct Unwatched;
@@ -28,9 +28,8 @@ impl Shared {
             return Ok(());
         }
         self.restore_network(snapshot).await?;
-        let ended = |node: &&Node| {
-            !plan::is_leaving(node) && node::was_started(snapshot, node.uuid) && !self.is_up(snapshot, node)
-        };
+        let ended =
+            |node: &&Node| !node.is_leaving() && node::was_started(snapshot, node.uuid) && !self.is_up(snapshot, node);
         let ended = snapshot.nodes.iter().filter(ended);
         let started = futures::future::join_all(ended.map(|node| self.start_again(snapshot, node))).await;
         let failed = started.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect::<Vec<_>>();
