@@ -6,6 +6,7 @@ use std::time::Duration;
 use magnum_domain::agent::{
     AgentConfig, DesiredNode, JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH,
 };
+use magnum_domain::text;
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -17,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_GRACE: Duration = Duration::from_secs(15);
 /// A desired state is a few KiB.
 const LONGEST_ANSWER: usize = 1024 * 1024;
-/// Longest message of the conductor that is passed on.
+/// Longest message of the conductor that is passed on, in bytes.
 const LONGEST_MESSAGE: usize = 500;
 
 /// A connection to the conductor, without a certificate or with the node's.
@@ -87,7 +88,7 @@ async fn send(request: RequestBuilder) -> Result<Response, AgentError> {
         return Ok(response);
     }
     let body = body(response).await.unwrap_or_default();
-    let message = String::from_utf8_lossy(&body).chars().take(LONGEST_MESSAGE).collect();
+    let message = text::clean_bytes(&body, LONGEST_MESSAGE);
     Err(AgentError::Refused { status: status.as_u16(), message })
 }
 

@@ -1,8 +1,8 @@
 //! The sealing key: in a file beside the database, so that who has only the database reads no secret.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,17 +125,10 @@ impl magnum_store::Seal for SealKey {
 fn create(path: &Path) -> Result<(), CertError> {
     let key = Zeroizing::new(random::<KEY_BYTES>()?);
     let beside = path.with_extension(format!("new-{}", uuid::Uuid::new_v4()));
-    let written = write_private(&beside, &*key).and_then(|()| match fs::hard_link(&beside, path) {
+    let written = magnum_files::write_private(&beside, &*key).and_then(|()| match fs::hard_link(&beside, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         done => done,
     });
     let removed = fs::remove_file(&beside);
     written.and(removed).map_err(|error| CertError::file(path, error))
-}
-
-/// Writes a file that only its owner may read.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }

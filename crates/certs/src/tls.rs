@@ -12,7 +12,6 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use secrecy::ExposeSecret;
 
-use crate::seal::write_private;
 use crate::{CertError, CertificateAuthority, Identity, KeyKind, PrivateKey, generate_authority, server_certificate};
 
 /// File names in the folder of [`load_or_create`].
@@ -123,7 +122,7 @@ fn create(folder: &Path, names: &[String]) -> Result<Identity, CertError> {
     ];
     for (name, content) in files {
         let path = folder.join(name);
-        write_private(&path, content.as_bytes()).map_err(|error| CertError::file(&path, error))?;
+        magnum_files::write_private(&path, content.as_bytes()).map_err(|error| CertError::file(&path, error))?;
     }
     Ok(identity)
 }

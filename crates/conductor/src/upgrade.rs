@@ -2,7 +2,7 @@
 //! rotation to nodes under the new authority. The driver sees nothing of this but nodes that come and nodes that leave.
 
 use magnum_domain::driver::{Driver, Snapshot};
-use magnum_domain::{Labels, Node, NodePhase, Operation, OperationKind};
+use magnum_domain::{Labels, Node, Operation, OperationKind};
 use magnum_store::{ClusterOutcome, StoreError};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ pub(crate) async fn next_batch(
 /// Workers first. Managers last and one at a time, whatever the size of a batch: those that stay have to agree on each
 /// before the next goes.
 fn batch<'a>(snapshot: &'a Snapshot, outdated: &[Uuid], most: usize) -> Vec<&'a Node> {
-    let is_due = |node: &&Node| outdated.contains(&node.uuid) && node.phase < NodePhase::Leaving;
+    let is_due = |node: &&Node| outdated.contains(&node.uuid) && !node.is_leaving();
     let (masters, workers): (Vec<&Node>, Vec<&Node>) =
         snapshot.nodes.iter().filter(is_due).partition(|node| node.is_master);
     match workers.is_empty() {

@@ -23,6 +23,7 @@ pub mod quota;
 pub mod resource;
 pub mod service;
 pub mod status;
+pub mod text;
 
 pub use caller::Caller;
 pub use cluster::Cluster;

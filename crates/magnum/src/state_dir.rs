@@ -9,9 +9,9 @@
 //! ```
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -152,18 +152,7 @@ fn clouds_yaml(url: &str, region: &str, cacert: Option<&str>, passwords: &Passwo
 
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let new = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().with_context(|| format!("{} can't be written", path.display()))
+    magnum_files::write_private(path, content).with_context(|| format!("{} can't be written", path.display()))
 }
 
 /// `https://127.0.0.1:9511` for an address.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use magnum_domain::text;
+
 use crate::Service;
 
 /// Why something could not be asked of OpenStack.
@@ -137,6 +139,8 @@ impl Error {
         request_id: Option<&str>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Garbled { service, request_id: request_id.map(str::to_owned), source: source.into() }
+        // A parser repeats what it does not like.
+        let why = text::clean(&source.into().to_string(), text::MESSAGE);
+        Self::Garbled { service, request_id: request_id.map(str::to_owned), source: why.into() }
     }
 }

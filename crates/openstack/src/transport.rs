@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use magnum_domain::text;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Identity, Method, Response, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +24,7 @@ const COMPUTE_REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-reques
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause that a service may ask for; who wants a longer one is not asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Characters of a service's message that are kept.
+/// Bytes of a service's message that are kept.
 const MESSAGE_LENGTH: usize = 300;
 
 /// How certificates are checked and shown.
@@ -179,8 +180,8 @@ impl Transport {
         let started = Instant::now();
         let response = request.send().await.map_err(|error| failure(service, error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
-        let request_id = text(REQUEST_ID).or_else(|| text(COMPUTE_REQUEST_ID));
+        let header = |name| headers.get(name)?.to_str().ok().map(|value| text::clean(value, text::WORD));
+        let request_id = header(REQUEST_ID).or_else(|| header(COMPUTE_REQUEST_ID));
         let body = self.read(service, response).await?;
         tracing::debug!(
             service = service.client(),
@@ -195,9 +196,10 @@ impl Transport {
         if status.is_success() {
             return Ok(Answer { service, request_id, headers, body });
         }
-        let retry_after = text(RETRY_AFTER).and_then(|value| value.trim().parse().ok());
+        let retry_after = header(RETRY_AFTER).and_then(|value| value.trim().parse().ok());
         let reason = status.canonical_reason().unwrap_or("no reason given");
         let message = without_tokens(message(&body).unwrap_or_else(|| reason.to_owned()), call);
+        let message = text::cut(&message, MESSAGE_LENGTH).into_owned();
         Err(Error::Status { service, status: status.as_u16(), message, request_id, retry_after })
     }
 
@@ -256,7 +258,8 @@ fn message(body: &[u8]) -> Option<String> {
     let document: Value = serde_json::from_slice(body).ok()?;
     let within = document.as_object()?.values().find_map(|value| value.get("message"));
     let text = document.get("message").or(within).and_then(Value::as_str)?;
-    Some(text.chars().take(MESSAGE_LENGTH).collect())
+    // Cut to what is kept when tokens are out of it: half a token would not be found.
+    Some(text::clean(text, text::MESSAGE))
 }
 
 /// Old services repeat the token they refuse.
@@ -307,9 +310,8 @@ mod tests {
         for (body, expected) in table {
             assert_eq!(message(body.as_bytes()).as_deref(), expected, "{body}");
         }
-        assert_eq!(
-            message(format!(r#"{{"message": "{}"}}"#, "é".repeat(5000)).as_bytes()).unwrap().chars().count(),
-            300
-        );
+        let long = format!(r#"{{"message": "\u001b[31m{}"}}"#, "é".repeat(5000));
+        let found = message(long.as_bytes()).unwrap();
+        assert!(found.len() <= text::MESSAGE && found.starts_with('é'), "{found}");
     }
 }

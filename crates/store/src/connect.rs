@@ -298,12 +298,7 @@ async fn memory() -> Result<(DatabaseConnection, DatabaseConnection)> {
 
 /// Makes the file, readable by its owner only; SQLite gives its side files the same mode.
 fn create_private(file: &Path) -> Result<()> {
-    let mut open = std::fs::OpenOptions::new();
-    open.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-    open.open(file).map_err(|error| unavailable(sqlx::Error::Io(error)))?;
-    Ok(())
+    magnum_files::touch_private(file).map_err(|error| unavailable(sqlx::Error::Io(error)))
 }
 
 async fn postgres(url: &str, options: &ConnectOptions) -> Result<PgPool> {

@@ -43,10 +43,7 @@ pub(crate) fn clip(text: &str) -> Cow<'_, str> {
 }
 
 pub(crate) fn clip_to(text: &str, longest: usize) -> Cow<'_, str> {
-    if text.len() <= longest {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(format!("{}...", &text[..text.floor_char_boundary(longest - 3)]))
+    magnum_domain::text::cut(text, longest)
 }
 
 #[cfg(test)]

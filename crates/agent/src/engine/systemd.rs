@@ -59,7 +59,7 @@ impl Unit {
 
     pub(super) async fn last_lines(&self) -> String {
         let lines = run(&self.journalctl, &["--unit", UNIT, "--lines", "3", "--output", "cat", "--no-pager"]).await;
-        lines.map(|text| log::shorten(&text)).unwrap_or_default()
+        lines.map(|text| log::shorten(text.as_bytes())).unwrap_or_default()
     }
 }
 
@@ -108,7 +108,7 @@ async fn run(program: &Path, arguments: &[&str]) -> Result<String, AgentError> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
-        Err(failed(format!("{}: {}", output.status, log::shorten(&String::from_utf8_lossy(&output.stderr)))))
+        Err(failed(format!("{}: {}", output.status, log::shorten(&output.stderr))))
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
         fs::write(folder.path().join("broken"), "").unwrap();
         let error = unit.start(&layout).await.unwrap_err().to_string();
         assert!(error.ends_with("failed: exit status: 1: Job failed."), "{error}");
-        assert_eq!(unit.last_lines().await, "one | two | no space left on device");
+        assert_eq!(unit.last_lines().await, "one; two; no space left on device");
     }
 
     #[tokio::test]

@@ -140,8 +140,7 @@ async fn an_engine_that_does_not_start_is_reported_in_its_own_words_and_once() {
 
     let agent = node.start(Some(programs.path()));
     let report = conductor.reported("engine.start", EventState::Failed).await;
-    let words =
-        "the container engine has ended (exit status: 1): level=info starting | failed to start daemon: no room";
+    let words = "the container engine has ended (exit status: 1): level=info starting; failed to start daemon: no room";
     assert_eq!(report.message, words);
     assert_eq!(report.observed.problem.as_deref(), Some(words));
     assert_eq!((report.observed.generation, report.observed.engine_ready), (0, false));

@@ -424,10 +424,7 @@ fn quoted(name: &str, value: &str, reason: &str) -> ApiError {
 
 /// A value that was sent, short enough to be repeated.
 pub(crate) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(QUOTED) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}...", &text[..end]),
-    }
+    magnum_domain::text::shorten(text, QUOTED).into_owned()
 }
 
 #[cfg(test)]

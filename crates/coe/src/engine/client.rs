@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use magnum_domain::text;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -161,7 +162,7 @@ impl EngineClient {
             Err(error) => return error,
         };
         let message = serde_json::from_slice::<ErrorBody>(&body)
-            .map_or_else(|_| String::from_utf8_lossy(&body).trim().to_owned(), |body| body.message);
+            .map_or_else(|_| text::clean_bytes(&body, text::MESSAGE), |body| text::clean(&body.message, text::MESSAGE));
         let message = if message.is_empty() { status.to_string() } else { message };
         EngineError::Refused { status: status.as_u16(), message }
     }

@@ -2,6 +2,8 @@
 
 use std::error::Error as _;
 
+use magnum_domain::text;
+
 /// Why an engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -52,7 +54,7 @@ impl EngineError {
         } else {
             why.map_or_else(|| error.to_string(), ToString::to_string)
         };
-        Self::Unreachable { address: address.to_owned(), why }
+        Self::Unreachable { address: address.to_owned(), why: text::clean(&why, text::MESSAGE) }
     }
 
     pub(crate) fn settings(address: &str, why: impl ToString) -> Self {
@@ -60,7 +62,8 @@ impl EngineError {
     }
 
     pub(crate) fn malformed(address: &str, why: impl ToString) -> Self {
-        Self::Malformed { address: address.to_owned(), why: why.to_string() }
+        // A parser repeats what it does not like.
+        Self::Malformed { address: address.to_owned(), why: text::clean(&why.to_string(), text::MESSAGE) }
     }
 
     /// Whether nobody answered.

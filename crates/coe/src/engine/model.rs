@@ -1,29 +1,35 @@
 //! What an engine says, as far as we listen.
 
-use serde::{Deserialize, Serialize};
+use magnum_domain::text;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `GET /info`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EngineInfo {
     /// Host name.
+    #[serde(deserialize_with = "word")]
     pub name: String,
     /// Version of the engine.
+    #[serde(deserialize_with = "word")]
     pub server_version: String,
     /// Version of the kernel below it.
+    #[serde(deserialize_with = "word")]
     pub kernel_version: String,
     /// Storage driver in use.
+    #[serde(deserialize_with = "word")]
     pub driver: String,
     /// `1` or `2`.
     pub cgroup_version: Option<String>,
     /// Labels, `key=value`.
+    #[serde(deserialize_with = "messages")]
     pub labels: Vec<String>,
     /// Running containers.
     pub containers_running: u64,
     /// Membership in a swarm.
     pub swarm: SwarmMembership,
     /// What the engine itself thinks is amiss.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "messages")]
     pub warnings: Vec<String>,
 }
 
@@ -32,15 +38,18 @@ pub struct EngineInfo {
 #[serde(rename_all = "PascalCase", default)]
 pub struct SwarmMembership {
     /// Its identity in the swarm; empty outside one.
-    #[serde(rename = "NodeID")]
+    #[serde(rename = "NodeID", deserialize_with = "word")]
     pub node_id: String,
     /// The address others know it by.
+    #[serde(deserialize_with = "word")]
     pub node_addr: String,
     /// `inactive`, `pending`, `active`, `error` or `locked`.
+    #[serde(deserialize_with = "word")]
     pub local_node_state: String,
     /// Whether it is a manager.
     pub control_available: bool,
     /// Why it is not well.
+    #[serde(deserialize_with = "message")]
     pub error: String,
     /// The swarm; managers know it.
     cluster: Option<Identified>,
@@ -198,14 +207,14 @@ impl RawNode {
         Ok(SwarmNode {
             role: self.role()?,
             availability: self.word("Availability")?,
-            id: self.id,
-            hostname: self.description.hostname,
-            state: self.status.state,
-            message: self.status.message,
-            address: self.status.addr,
-            engine_version: self.description.engine.engine_version,
+            id: clean_word(&self.id),
+            hostname: clean_word(&self.description.hostname),
+            state: clean_word(&self.status.state),
+            message: text::clean(&self.status.message, text::MESSAGE),
+            address: clean_word(&self.status.addr),
+            engine_version: clean_word(&self.description.engine.engine_version),
             leader: self.manager_status.as_ref().is_some_and(|status| status.leader),
-            reachability: self.manager_status.and_then(|status| status.reachability),
+            reachability: self.manager_status.and_then(|status| status.reachability).as_deref().map(clean_word),
         })
     }
 }
@@ -228,10 +237,20 @@ pub(super) struct JoinTokens {
     pub(super) manager: String,
 }
 
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+fn clean_word(foreign: &str) -> String {
+    text::clean(foreign, text::WORD)
+}
+
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|foreign| clean_word(&foreign))
+}
+
+fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|foreign| text::clean(&foreign, text::MESSAGE))
+}
+
+/// A list, or null for an empty one.
+fn messages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list = Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(list.iter().map(|foreign| text::clean(foreign, text::MESSAGE)).collect())
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-use magnum_domain::Labels;
+use magnum_domain::{Labels, text};
 use serde::Deserialize;
 
 /// Longest part of a name or value that is repeated in a message, in characters.
@@ -194,12 +194,7 @@ impl fmt::Display for Finding {
 
 /// Cut to a length that fits into a header, and without what does not belong into one line.
 fn shorten(text: &str) -> String {
-    let line = text.chars().map(|character| if character.is_control() { ' ' } else { character });
-    let mut short: String = line.take(QUOTED).collect();
-    if text.chars().count() > QUOTED {
-        short.push_str("...");
-    }
-    short
+    text::shorten(&text::clean(text, text::MESSAGE), QUOTED).into_owned()
 }
 
 impl LabelCatalogue {

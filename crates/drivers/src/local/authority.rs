@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::error::LocalError;
 use super::ledger::{Ledger, ResourceKind};
-use super::plan::{Work, is_leaving};
+use super::plan::Work;
 
 /// References to an authority and to the service's client certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl Rotation {
 
     /// Whether no manager under the old authority is to stay.
     pub(crate) fn may_switch(&self, snapshot: &Snapshot) -> bool {
-        let stays = |node: &Node| node.is_master && !is_leaving(node) && self.nodes.contains(&node.uuid);
+        let stays = |node: &Node| node.is_master && !node.is_leaving() && self.nodes.contains(&node.uuid);
         !self.is_switched(&snapshot.cluster) && !snapshot.nodes.iter().any(stays)
     }
 

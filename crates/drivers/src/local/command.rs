@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use magnum_domain::text;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -23,8 +24,7 @@ pub(crate) async fn run(program: &str, arguments: &[&str], input: &str) -> Resul
         .map_err(|_elapsed| failed(format!("not done after {} s", LIMIT.as_secs())))?
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = last_lines(&said, 3);
+        let said = text::last_lines(&output.stderr, 3, text::MESSAGE);
         return Err(failed(if said.is_empty() { output.status.to_string() } else { said }));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -59,12 +59,6 @@ pub(crate) fn search_path() -> String {
     std::iter::once(own.as_str()).filter(|own| !own.is_empty()).chain(missing).collect::<Vec<_>>().join(":")
 }
 
-/// The last lines of a text, on one line.
-pub(crate) fn last_lines(text: &str, count: usize) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
-    lines[lines.len().saturating_sub(count)..].join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -80,11 +74,5 @@ mod tests {
         assert_eq!(run("cat", &[], "in").await.unwrap(), "in");
         // More input than a pipe holds, to a program that does not read it.
         run("true", &[], &"x".repeat(1 << 20)).await.unwrap();
-    }
-
-    #[test]
-    fn last_lines_are_put_on_one_line() {
-        assert_eq!(last_lines("a\n\n b \nc\n", 2), "b; c");
-        assert_eq!(last_lines("", 2), "");
     }
 }

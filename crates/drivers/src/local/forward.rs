@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::authority;
 use super::error::LocalError;
 use super::namespace::Namespace;
-use super::plan::is_leaving;
 
 /// A manager that does not accept within this time is passed over.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -75,7 +74,7 @@ fn managers(nodes: &[Node]) -> Vec<Ipv4Addr> {
     let masters = nodes.iter().filter(|node| node.is_master).collect::<Vec<_>>();
     let is_member = |node: &Node| node.observed.as_ref().is_some_and(|observed| observed.swarm_node_id.is_some());
     let of = |wanted: &dyn Fn(&Node) -> bool| masters.iter().copied().filter(|node| wanted(node)).collect::<Vec<_>>();
-    let choices = [of(&|node| is_member(node) && !is_leaving(node)), of(&is_member), of(&|node| !is_leaving(node))];
+    let choices = [of(&|node| is_member(node) && !node.is_leaving()), of(&is_member), of(&|node| !node.is_leaving())];
     let chosen = choices.into_iter().find(|group| !group.is_empty()).unwrap_or(masters);
     chosen.into_iter().filter_map(|node| node.address.as_deref()?.parse().ok()).collect()
 }

@@ -5,12 +5,12 @@ use magnum_domain::driver::{Health, Snapshot};
 use magnum_domain::{HealthStatus, Labels, Node};
 
 use super::error::LocalError;
-use super::{Shared, names, plan};
+use super::{Shared, names};
 
 impl Shared {
     /// Looks at the engine's API, at what the managers say of the nodes, and at the nodes' processes.
     pub(super) async fn health(&self, snapshot: &Snapshot) -> Health {
-        let staying = snapshot.nodes.iter().filter(|node| !plan::is_leaving(node)).collect::<Vec<&Node>>();
+        let staying = snapshot.nodes.iter().filter(|node| !node.is_leaving()).collect::<Vec<&Node>>();
         let expected = staying.iter().map(|node| names::hostname(node)).collect::<Vec<_>>();
         let members = match self.engine(snapshot).await {
             Ok(engine) => engine.nodes().await,

@@ -17,7 +17,7 @@ use axum::{Extension, Json, Router};
 use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, sign_node_csr};
 use magnum_domain::agent::{JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH};
 use magnum_domain::event::NewEvent;
-use magnum_domain::{Node, NodePhase};
+use magnum_domain::{Node, NodePhase, text};
 use magnum_listen::{Listener, PeerCertificate, Tls, is_too_slow, serve_http};
 use magnum_store::{Store, StoreError};
 use rustls::ServerConfig;
@@ -35,8 +35,6 @@ use super::{names, secret};
 pub(crate) const PORT: u16 = 9512;
 /// Longest body that is read: a report or a certificate request is a few KiB.
 const BODY: usize = 64 * 1024;
-/// Longest text of an agent that is kept.
-const TEXT: usize = 2000;
 /// Connections held at a time for one cluster.
 pub(super) const CONNECTIONS: usize = 1024;
 
@@ -206,9 +204,7 @@ async fn report(
     let node = listener.node(&peer).await?;
     let Json(mut report) = body?;
     check(&report)?;
-    for text in [Some(&mut report.message), report.observed.problem.as_mut()].into_iter().flatten() {
-        shorten(text);
-    }
+    clean(&mut report);
     let phase = phase(&node, &report);
     listener.store.node_report(node.uuid, &report.observed, Some(phase), Some(&report.message)).await?;
     let repeated = node.message.as_deref() == Some(report.message.as_str());
@@ -232,10 +228,10 @@ fn check(report: &Report) -> Result<(), Refusal> {
     if fine { Ok(()) } else { Err(Refusal(StatusCode::BAD_REQUEST, "the report holds odd words".to_owned())) }
 }
 
-fn shorten(text: &mut String) {
-    if text.len() > TEXT {
-        let end = (0..=TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
+/// Takes out of an agent's sentences what does not belong into a message.
+fn clean(report: &mut Report) {
+    for words in [Some(&mut report.message), report.observed.problem.as_mut()].into_iter().flatten() {
+        *words = text::clean(words, text::MESSAGE);
     }
 }
 
@@ -292,6 +288,21 @@ mod tests {
     }
 
     #[test]
+    fn sentences_of_an_agent_are_cleaned() {
+        let long = "y".repeat(60_000);
+        for (said, kept) in [
+            ("the engine answers", "the engine answers"),
+            ("\u{1b}]0;owned\u{7}\u{1b}[2Jgone\u{202e}!\n\0", "gone!"),
+            (&long, &format!("{}...", &long[..text::MESSAGE - 3])),
+        ] {
+            let observed = ObservedNode { problem: Some(said.to_owned()), ..ObservedNode::default() };
+            let mut report = Report { message: said.to_owned(), ..report("engine.start", observed) };
+            clean(&mut report);
+            assert_eq!((report.message.as_str(), report.observed.problem.as_deref()), (kept, Some(kept)));
+        }
+    }
+
+    #[test]
     fn odd_words_of_an_agent_are_refused() {
         let id = |id: &str| ObservedNode { swarm_node_id: Some(id.to_owned()), ..ObservedNode::default() };
         let version = |text: &str| ObservedNode { engine_version: Some(text.to_owned()), ..ObservedNode::default() };
@@ -306,15 +317,5 @@ mod tests {
         ] {
             assert_eq!(check(&report(step, observed)).is_ok(), fine, "{step}");
         }
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        let mut text = "\u{e4}".repeat(TEXT);
-        shorten(&mut text);
-        assert!(text.len() <= TEXT && text.chars().all(|c| c == '\u{e4}'));
-        let mut short = "short".to_owned();
-        shorten(&mut short);
-        assert_eq!(short, "short");
     }
 }

@@ -1,9 +1,7 @@
 //! One node: starting it, waiting for its engine, removing it.
 
 use std::fs;
-use std::io::Write;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,12 +9,12 @@ use std::time::Duration;
 use magnum_domain::agent::{AgentConfig, DesiredNode, Supervisor, SwarmSpec};
 use magnum_domain::driver::{Progress, Snapshot};
 use magnum_domain::launch::{LOG_FILE, LaunchSpec, NODE_FOLDER};
-use magnum_domain::{Node, NodePhase, ResourceState};
+use magnum_domain::{Node, NodePhase, ResourceState, text};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::command::{last_lines, search_path};
+use super::command::search_path;
 use super::error::LocalError;
 use super::ledger::{Ledger, ResourceKind, remove_folder};
 use super::network::{self, Addresses};
@@ -78,7 +76,7 @@ impl Shared {
         let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
         let ledger = Ledger { store: &self.store, cluster: node.cluster_uuid };
         let name = self.places.name_of(&folder);
-        if plan::is_leaving(node) {
+        if node.is_leaving() {
             return Ok(());
         }
         if self.is_up(snapshot, node) {
@@ -247,7 +245,7 @@ impl Shared {
         if output.status.success() {
             return Ok(());
         }
-        let said = last_lines(&String::from_utf8_lossy(&output.stderr), LOG_LINES);
+        let said = text::last_lines(&output.stderr, LOG_LINES, text::MESSAGE);
         Err(LocalError::node(&node.name, format!("could not be launched: {said}")))
     }
 
@@ -360,9 +358,8 @@ pub(super) fn end_now(folder: &Path) {
 /// The last lines of the node's logs, for an error.
 pub(super) fn logs(folder: &Path) -> String {
     let tail = |path: &Path| {
-        let text = fs::read(path).unwrap_or_default();
-        let text = &text[text.len().saturating_sub(4096)..];
-        last_lines(&String::from_utf8_lossy(text), LOG_LINES)
+        let end = fs::read(path).unwrap_or_default();
+        text::last_lines(&end, LOG_LINES, text::MESSAGE)
     };
     let found = [folder.join(LOG_FILE), folder.join(AGENT).join("engine.log")]
         .iter()
@@ -394,22 +391,14 @@ fn allocate(snapshot: &Snapshot, addresses: Addresses, wanted: &Node) -> Option<
 
 /// Makes a folder that only its owner may enter, and those above it.
 pub(super) fn private_folder(folder: &Path) -> Result<(), LocalError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| LocalError::io("make", folder, source))
+    magnum_files::private_folder(folder).map_err(|source| LocalError::io("make", folder, source))
 }
 
 /// Writes a file that only its owner may read, all of it or nothing.
 fn write_private(path: &Path, content: &impl serde::Serialize) -> Result<(), LocalError> {
-    let beside = path.with_extension("new");
-    let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(content)?)?;
-        fs::rename(&beside, path)
-    };
-    write().map_err(|source| LocalError::io("write", path, source))
+    let written = serde_json::to_vec_pretty(content).map_err(std::io::Error::from);
+    let written = written.and_then(|text| magnum_files::write_private(path, &text));
+    written.map_err(|source| LocalError::io("write", path, source))
 }
 
 /// Whether the ledger says that the node was started at least once.

@@ -124,7 +124,7 @@ fn take_down(snapshot: &Snapshot) -> Plan {
 
 fn bring_up(snapshot: &Snapshot, observed: &Observed, wanted: impl Fn(&Node) -> EngineSpec) -> Plan {
     let is_member = |node: &Node| member_row(snapshot, node.uuid).is_some();
-    let (leaving, staying): (Vec<&Node>, Vec<&Node>) = snapshot.nodes.iter().partition(|node| is_leaving(node));
+    let (leaving, staying): (Vec<&Node>, Vec<&Node>) = snapshot.nodes.iter().partition(|node| node.is_leaving());
     // Managers first, then in order of creation: that is the order of joining.
     let (mut ordered, workers): (Vec<&Node>, Vec<&Node>) = staying.into_iter().partition(|node| node.is_master);
     ordered.extend(workers);
@@ -182,11 +182,6 @@ fn take_out(plan: &mut Plan, leaving: &[&Node], is_member: impl Fn(&Node) -> boo
     plan.stage(workers.into_iter().map(|node| Work::LeaveSwarm.on(node)).collect());
     plan.stage(members.iter().map(|node| Work::RemoveMember.on(node)).collect());
     plan.stage(leaving.iter().map(|node| Work::DestroyNode.on(node)).collect());
-}
-
-/// Whether the node is to go.
-pub(crate) fn is_leaving(node: &Node) -> bool {
-    matches!(node.phase, NodePhase::Leaving | NodePhase::Gone)
 }
 
 /// The node's identity in the swarm, when it is known to be a member.

@@ -7,7 +7,7 @@ use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Node};
 
 use super::error::LocalError;
-use super::{Shared, names, node, plan};
+use super::{Shared, names, node};
 
 /// For work that nobody watches.
 struct Unwatched;
@@ -29,9 +29,8 @@ impl Shared {
             return Ok(());
         }
         self.restore_network(snapshot).await?;
-        let ended = |node: &&Node| {
-            !plan::is_leaving(node) && node::was_started(snapshot, node.uuid) && !self.is_up(snapshot, node)
-        };
+        let ended =
+            |node: &&Node| !node.is_leaving() && node::was_started(snapshot, node.uuid) && !self.is_up(snapshot, node);
         let ended = snapshot.nodes.iter().filter(ended);
         let mut starts = Vec::new();
         for node in ended {

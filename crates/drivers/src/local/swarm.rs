@@ -292,7 +292,7 @@ fn others(snapshot: &Snapshot, node: &Node) -> Vec<String> {
     let is_in =
         |other: &&Node| other.is_master && other.uuid != node.uuid && plan::member_row(snapshot, other.uuid).is_some();
     let (leaving, staying): (Vec<&Node>, Vec<&Node>) =
-        snapshot.nodes.iter().filter(is_in).partition(|other| plan::is_leaving(other));
+        snapshot.nodes.iter().filter(is_in).partition(|other| other.is_leaving());
     let asked = if staying.is_empty() { leaving } else { staying };
     let addresses = asked.into_iter().filter_map(|other| other.address.as_deref());
     addresses.map(|address| format!("{address}:{CONTROL_PORT}")).collect()
