@@ -103,6 +103,24 @@ pub(crate) fn authority() -> Extension {
     Extension::new(&registry::OID_X509_EXT_BASIC_CONSTRAINTS, true, value)
 }
 
+/// `CA:TRUE` with the length of the path below it, if there is a bound.
+pub(crate) fn authority_below(path_length: Option<u32>, critical: bool) -> Extension {
+    let value = construct_der(|writer| {
+        writer.write_sequence(|writer| {
+            writer.next().write_bool(true);
+            if let Some(length) = path_length {
+                writer.next().write_u32(length);
+            }
+        });
+    });
+    Extension::new(&registry::OID_X509_EXT_BASIC_CONSTRAINTS, critical, value)
+}
+
+/// Whether a value is an ASN.1 NULL.
+pub(crate) fn is_null(value: &[u8]) -> bool {
+    value == [5, 0]
+}
+
 /// `CA:FALSE`.
 pub(crate) fn no_authority(critical: bool) -> Extension {
     let value = construct_der(|writer| writer.write_sequence(|_| ()));

@@ -2,7 +2,7 @@
 //!
 //! - `key.rs`: private keys, plain and encrypted (PKCS#8)
 //! - `authority.rs`: a cluster's authorities; `leaf.rs`: what we have them sign of our own accord; `request.rs`: what
-//!   tenants and nodes ask them to sign
+//!   tenants and nodes ask them to sign, `signature.rs`: with which keys
 //! - `certificate.rs`, `extension.rs`: how a certificate is put together
 //! - `seal.rs`: the key that is not in the database; `vault.rs`: the key pairs that are
 //! - `tls.rs`: settings for listeners
@@ -15,6 +15,7 @@ mod key;
 mod leaf;
 mod request;
 mod seal;
+mod signature;
 pub mod tls;
 mod vault;
 

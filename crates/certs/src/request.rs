@@ -2,6 +2,7 @@
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::cri_attributes::ParsedCriAttribute;
+use x509_parser::der_parser::asn1_rs::Any;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
@@ -11,7 +12,7 @@ use crate::extension::{
     self, CERTIFICATE_SIGN, CLIENT_AUTH, CRL_SIGN, DIGITAL_SIGNATURE, Extension, KEY_ENCIPHERMENT, KEY_USAGES,
     SERVER_AUTH,
 };
-use crate::{CertError, CertificateAuthority, DEFAULT_VALIDITY_DAYS};
+use crate::{CertError, CertificateAuthority, DEFAULT_VALIDITY_DAYS, signature};
 
 /// Requests are some hundred bytes; RSA keys of 16384 bits with many names stay below this.
 const LONGEST_REQUEST: usize = 64 * 1024;
@@ -146,27 +147,28 @@ fn verified(der: &[u8]) -> Result<X509CertificationRequest<'_>, CertError> {
     if !rest.is_empty() {
         return Err(invalid("something follows the request"));
     }
-    request.verify_signature().map_err(|error| match error {
-        x509_parser::error::X509Error::SignatureUnsupportedAlgorithm => {
-            invalid(format!("its signature algorithm {} is not supported", request.signature_algorithm.algorithm))
+    // Both are taken over byte for byte.
+    let info = &request.certification_request_info;
+    for (what, bytes) in [("subject", info.subject.as_raw()), ("public key", info.subject_pki.raw)] {
+        if !is_one_value(bytes) {
+            return Err(invalid(format!("its {what} is not proper DER")));
         }
-        _ => invalid("its signature does not fit its public key"),
-    })?;
+    }
+    signature::check(&request).map_err(invalid)?;
     Ok(request)
 }
 
 fn requested_extensions<'a>(
     request: &'a X509CertificationRequest<'_>,
 ) -> Result<Vec<&'a X509Extension<'a>>, CertError> {
-    let extensions = request
-        .certification_request_info
-        .iter_attributes()
-        .filter_map(|attribute| match attribute.parsed_attribute() {
-            ParsedCriAttribute::ExtensionRequest(requested) => Some(&requested.extensions),
-            _ => None,
-        })
-        .flatten()
-        .collect::<Vec<_>>();
+    let mut extensions: Vec<&X509Extension<'_>> = Vec::new();
+    for attribute in request.certification_request_info.iter_attributes() {
+        let ParsedCriAttribute::ExtensionRequest(requested) = attribute.parsed_attribute() else { continue };
+        if !is_one_value(attribute.value) || !has_one_member(attribute.value) {
+            return Err(invalid("its list of extensions is not proper DER"));
+        }
+        extensions.extend(&requested.extensions);
+    }
     for (position, one) in extensions.iter().enumerate() {
         if extensions[..position].iter().any(|earlier| earlier.oid == one.oid) {
             return Err(invalid(format!("it has the extension {} twice", extension::display_name(&one.oid))));
@@ -176,15 +178,20 @@ fn requested_extensions<'a>(
 }
 
 /// What the rules leave of one requested extension; `None` leaves it out.
+///
+/// What decides over what the certificate may be used for is written anew from what was understood of it. The rest is
+/// taken over as it is, and therefore has to be one well-formed value of its kind.
 fn filtered(requested: &X509Extension<'_>, rules: &SigningRules) -> Result<Option<Extension>, CertError> {
     let refused = || CertError::ExtensionNotAllowed(extension::display_name(&requested.oid));
     if !rules.allows_extension(&requested.oid) {
         return if requested.critical { Err(refused()) } else { Ok(None) };
     }
+    let malformed = |how: &str| invalid(format!("its extension {} {how}", extension::display_name(&requested.oid)));
+    if !is_one_value(requested.value) {
+        return Err(malformed("can't be read: it is not one value in proper DER"));
+    }
     match requested.parsed_extension() {
-        ParsedExtension::ParseError { .. } => {
-            Err(invalid(format!("its extension {} can't be read", extension::display_name(&requested.oid))))
-        }
+        ParsedExtension::ParseError { .. } => Err(malformed("can't be read")),
         // Always made anew from the public key.
         ParsedExtension::SubjectKeyIdentifier(_) => Ok(None),
         ParsedExtension::KeyUsage(usage) => {
@@ -195,13 +202,50 @@ fn filtered(requested: &X509Extension<'_>, rules: &SigningRules) -> Result<Optio
             // An empty key usage is not valid (RFC 5280 §4.2.1.3).
             Ok((allowed != 0).then(|| extension::key_usage(allowed, requested.critical)))
         }
-        ParsedExtension::BasicConstraints(constraints) if constraints.ca && !rules.allow_ca => {
-            if requested.critical {
-                Err(refused())
-            } else {
-                Ok(Some(extension::no_authority(false)))
-            }
+        ParsedExtension::BasicConstraints(constraints) => match (constraints.ca, rules.allow_ca) {
+            (true, true) => Ok(Some(extension::authority_below(constraints.path_len_constraint, requested.critical))),
+            (true, false) if requested.critical => Err(refused()),
+            // The length of a path from what is no authority has no meaning.
+            _ => Ok(Some(extension::no_authority(requested.critical))),
+        },
+        ParsedExtension::UnsupportedExtension { .. } if !extension::is_null(requested.value) => {
+            // The only one of them that has a name says nothing more than that it is there.
+            Err(malformed("should be empty (an ASN.1 NULL)"))
         }
         _ => Ok(Some(Extension::new(&requested.oid, requested.critical, requested.value.to_vec()))),
     }
+}
+
+/// Deepest nesting of what is read: names within names of an extension have less than ten levels.
+const DEEPEST: usize = 32;
+
+/// Whether the bytes are one value in DER, with nothing after it and nothing within it that is not DER.
+fn is_one_value(bytes: &[u8]) -> bool {
+    first_value(bytes, DEEPEST).is_some_and(<[u8]>::is_empty)
+}
+
+/// What follows the first value, if that is well-formed.
+fn first_value(bytes: &[u8], depth: usize) -> Option<&[u8]> {
+    let (rest, value) = Any::from_der(bytes).ok()?;
+    // The library takes lengths that are written with more bytes than they need, which DER does not.
+    let head = bytes.len() - rest.len() - value.data.len();
+    let needed = match value.data.len() {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        0x100..=0xffff => 4,
+        _ => 5,
+    };
+    if head != needed && value.tag().0 < 31 {
+        return None;
+    }
+    let mut inner = if value.header.is_constructed() { value.data } else { &[] };
+    while !inner.is_empty() {
+        inner = first_value(inner, depth.checked_sub(1)?)?;
+    }
+    Some(rest)
+}
+
+/// Whether a constructed value holds exactly one other.
+fn has_one_member(bytes: &[u8]) -> bool {
+    Any::from_der(bytes).is_ok_and(|(_, set)| Any::from_der(set.data).is_ok_and(|(rest, _)| rest.is_empty()))
 }

@@ -9,7 +9,7 @@ use magnum_certs::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ED25519, PKCS_RSA_SHA256, SanType,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use rstest::rstest;
 use x509_parser::prelude::*;
@@ -109,14 +109,76 @@ fn key_identifier(extension: &ParsedExtension<'_>) -> Option<Vec<u8>> {
     }
 }
 
+/// Whatever a client may sanely sign is signed; of anything else is said what is wrong and what would be right.
+#[test]
+fn every_kind_of_key_is_signed_or_refused_in_words_that_fit() {
+    let mut seen = 0;
+    for case in include_str!("data/requests.txt").split("== ").skip(1) {
+        let (head, request) = case.split_once('\n').unwrap();
+        let (name, words) = head.split_once(" |").unwrap();
+        let words = words.trim();
+        if words.is_empty() {
+            let asked = der(request);
+            let asked = X509CertificationRequest::from_der(&asked).unwrap().1;
+            match sign_csr(&AUTHORITY, request, &SigningRules::default()) {
+                Ok(_) => signed(request, &SigningRules::default(), |leaf| {
+                    assert_eq!(leaf.public_key().raw, asked.certification_request_info.subject_pki.raw, "{name}");
+                }),
+                Err(error) => panic!("{name}: {error}"),
+            }
+        } else {
+            let said = refused(request, &SigningRules::default());
+            assert!(said.contains(words), "{name}: {said}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+/// Bytes that a reader passes over are never part of a certificate: one program would read it otherwise than another.
 #[rstest]
-#[case::rsa(KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap())]
-#[case::ed25519(KeyPair::generate_for(&PKCS_ED25519).unwrap())]
-fn any_kind_of_key_is_signed(#[case] key: KeyPair) {
-    let request = params().serialize_request(&key).unwrap().pem().unwrap();
-    signed(&request, &SigningRules::default(), |leaf| {
-        assert_eq!(leaf.public_key().subject_public_key.data.as_ref(), key.public_key_raw());
-    });
+#[case::trailing_after_constraints(&[2, 5, 29, 19], &[0x30, 0, 0x30, 3, 1, 1, 0xff])]
+#[case::trailing_within_constraints(&[2, 5, 29, 19], &[0x30, 6, 1, 1, 0, 2, 1, 0, 5, 0])]
+#[case::trailing_after_usage(KEY_USAGE, &[3, 2, 5, 0xa0, 0])]
+#[case::trailing_after_purposes(&[2, 5, 29, 37], &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 2, 0x30, 0])]
+#[case::trailing_after_names(&[2, 5, 29, 17], &[0x30, 5, 0x82, 3, b'w', b'e', b'b', 0xff])]
+#[case::trailing_within_names(&[2, 5, 29, 17], &[0x30, 7, 0x82, 3, b'w', b'e', b'b', 0x30, 5])]
+#[case::long_form_of_a_short_length(&[2, 5, 29, 17], &[0x30, 0x81, 5, 0x82, 3, b'w', b'e', b'b'])]
+#[case::trailing_after_identifier(KEY_IDENTIFIER, &[4, 2, 1, 2, 9])]
+#[case::empty(&[2, 5, 29, 19], &[])]
+#[case::a_sign_with_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], &[4, 1, 1])]
+fn malformed_extensions_are_refused(#[case] identifier: &[u64], #[case] content: &[u8], #[values(false, true)] critical: bool) {
+    let mut rules = SigningRules::default();
+    rules.allowed_extensions.push("OCSPNoCheck".to_owned());
+    for allow_ca in [false, true] {
+        rules.allow_ca = allow_ca;
+        let mut params = params();
+        params.custom_extensions = vec![custom(identifier, critical, content)];
+        let said = refused(&csr(&params), &rules);
+        assert!(said.contains("its extension"), "{said}");
+    }
+}
+
+/// `CA:FALSE` is written in one way, however it was asked for, and a length of a path only where there is a path.
+#[test]
+fn constraints_are_written_anew() {
+    const CONSTRAINTS: &[u64] = &[2, 5, 29, 19];
+    for (asked, allow_ca, expected) in [
+        (&[0x30, 0][..], false, &[0x30, 0][..]),
+        (&[0x30, 3, 1, 1, 0], false, &[0x30, 0]),
+        (&[0x30, 3, 2, 1, 5], false, &[0x30, 0]),
+        (&[0x30, 6, 1, 1, 0, 2, 1, 5], true, &[0x30, 0]),
+        (&[0x30, 6, 1, 1, 0xff, 2, 1, 5], false, &[0x30, 0]),
+        (&[0x30, 6, 1, 1, 0xff, 2, 1, 5], true, &[0x30, 6, 1, 1, 0xff, 2, 1, 5]),
+        (&[0x30, 3, 1, 1, 0xff], true, &[0x30, 3, 1, 1, 0xff]),
+    ] {
+        let mut params = params();
+        params.custom_extensions = vec![custom(CONSTRAINTS, false, asked)];
+        signed(&csr(&params), &SigningRules { allow_ca, ..SigningRules::default() }, |leaf| {
+            let made = leaf.extensions().iter().find(|made| made.oid == oid_registry::OID_X509_EXT_BASIC_CONSTRAINTS);
+            assert_eq!(made.unwrap().value, expected, "{asked:?} {allow_ca}");
+        });
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use magnum_domain::certificate::StoredKeyPair;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::entity::x509keypair;
@@ -51,7 +51,7 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn get_key_pair(&self, uuid: Uuid) -> Result<StoredKeyPair> {
         let row = x509keypair::Entity::find()
-            .filter(x509keypair::Column::Uuid.eq(uuid.to_string()))
+            .filter(self.is(x509keypair::Column::Uuid, uuid))
             .one(self.read())
             .await?
             .ok_or_else(|| StoreError::not_found(RESOURCE, uuid))?;
@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn delete_key_pair(&self, uuid: Uuid) -> Result<()> {
-        let delete = x509keypair::Entity::delete_many().filter(x509keypair::Column::Uuid.eq(uuid.to_string()));
+        let delete = x509keypair::Entity::delete_many().filter(self.is(x509keypair::Column::Uuid, uuid));
         retry(|| async { Ok(delete.clone().exec(self.write()).await?) }).await?;
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::row_reader::{FromRow, Read, RowReader};
 use crate::transaction::{LockScope, retry};
 use crate::upstream::too_old;
 use crate::wakeup::bump;
-use crate::{Backend, Ident, LabelsText, Page, Result, Scope, Store, StoreError, json};
+use crate::{Backend, Ident, LabelsText, Page, Result, Scope, Store, StoreError, json, uuid_column};
 
 /// Its name in errors.
 pub(crate) const RESOURCE: &str = "Cluster";
@@ -87,7 +87,7 @@ impl Store {
         let start = match &page.marker {
             None => None,
             Some(marker) => {
-                let is_marker = Condition::all().add(cluster::Column::Uuid.eq(marker));
+                let is_marker = Condition::all().add(self.is_text(cluster::Column::Uuid, marker));
                 let found: Option<(i32, bool)> = start_query(self.visible(scope), cluster::Column::Id, sort, is_marker)
                     .into_tuple()
                     .one(self.read())
@@ -103,7 +103,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] when several have that name.
     pub async fn get_cluster(&self, scope: &Scope, ident: &Ident) -> Result<Cluster> {
-        let select = by_ident(self.visible(scope), ident).limit(2).into_model::<Read<Option<Cluster>>>();
+        let select = self.by_ident(self.visible(scope), ident).limit(2).into_model::<Read<Option<Cluster>>>();
         let mut rows = select.all(self.read()).await?;
         if rows.len() > 1 {
             return Err(StoreError::Ambiguous { resource: RESOURCE });
@@ -116,7 +116,7 @@ impl Store {
     /// # Errors
     /// As [`Self::get_cluster`].
     pub async fn get_cluster_uuid(&self, scope: &Scope, ident: &Ident) -> Result<Uuid> {
-        let select = by_ident(self.visible(scope), ident).limit(2).select_only();
+        let select = self.by_ident(self.visible(scope), ident).limit(2).select_only();
         let rows: Vec<(i32, Option<String>)> =
             select.columns([cluster::Column::Id, cluster::Column::Uuid]).into_tuple().all(self.read()).await?;
         match rows.as_slice() {
@@ -133,7 +133,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn count_clusters(&self, project_id: &str) -> Result<u64> {
-        count(self.read(), project_id).await
+        self.count(self.read(), project_id).await
     }
 
     /// Writes a cluster, its node groups and the operation that brings it up, all or nothing. The quota holds and the
@@ -158,18 +158,18 @@ impl Store {
     async fn create_cluster_in(&self, tx: &DatabaseTransaction, new: &NewCluster) -> Result<Cluster> {
         let cluster = &new.cluster;
         self.lock(tx, LockScope::Template(&cluster.cluster_template_id)).await?;
-        let template: Option<(i32, Option<bool>)> = cluster_template::Entity::find()
+        let template: Option<(Option<String>, Option<bool>)> = cluster_template::Entity::find()
             .select_only()
-            .columns([cluster_template::Column::Id, cluster_template::Column::MasterLbEnabled])
-            .filter(cluster_template::Column::Uuid.eq(&cluster.cluster_template_id))
+            .columns([cluster_template::Column::Uuid, cluster_template::Column::MasterLbEnabled])
+            .filter(self.is_text(cluster_template::Column::Uuid, &cluster.cluster_template_id))
             .into_tuple()
             .one(tx)
             .await?;
-        let Some((_, template_says)) = template else {
+        let Some((template_spelling, template_says)) = template else {
             return Err(StoreError::not_found(crate::cluster_template::RESOURCE, &cluster.cluster_template_id));
         };
         self.lock(tx, LockScope::Project(&cluster.project_id)).await?;
-        if count(tx, &cluster.project_id).await? >= u64::try_from(new.quota).unwrap_or(0) {
+        if self.count(tx, &cluster.project_id).await? >= u64::try_from(new.quota).unwrap_or(0) {
             return Err(StoreError::QuotaExceeded { limit: new.quota });
         }
         self.lock(tx, LockScope::Cluster(cluster.uuid)).await?;
@@ -177,6 +177,8 @@ impl Store {
         made.created_at = Some(self.upstream_now());
         made.updated_at = None;
         let mut row = to_row(&made);
+        // Upstream compares the two as text.
+        row.cluster_template_id = Set(template_spelling);
         if !self.knows_master_load_balancer() {
             if cluster.master_lb_enabled != template_says.unwrap_or(false) {
                 return Err(too_old("cluster", "master_lb_enabled"));
@@ -239,7 +241,7 @@ impl Store {
         row.updated_at = Set(naive(Some(self.upstream_now())));
         let updated = cluster::Entity::update_many()
             .set(self.fitting(row)?)
-            .filter(cluster::Column::Uuid.eq(cluster_uuid.to_string()))
+            .filter(self.is(cluster::Column::Uuid, cluster_uuid))
             .exec(db)
             .await?;
         if updated.rows_affected == 0 {
@@ -250,14 +252,37 @@ impl Store {
 
     /// The clusters of a scope. Rows without a UUID can't be named, so they are no clusters.
     pub(crate) fn visible(&self, scope: &Scope) -> Select<cluster::Entity> {
-        in_scope(self.select::<cluster::Entity>(), scope)
+        self.in_scope(self.select::<cluster::Entity>(), scope)
     }
 
     /// Reads a cluster within a transaction.
     pub(crate) async fn find_cluster(&self, tx: &DatabaseTransaction, uuid: Uuid) -> Result<Cluster> {
-        let select = by_ident(self.visible(&Scope::All), &Ident::Uuid(uuid)).into_model::<Read<Option<Cluster>>>();
+        let select = self.by_ident(self.visible(&Scope::All), &Ident::Uuid(uuid)).into_model::<Read<Option<Cluster>>>();
         let row = select.one(tx).await?;
         row.and_then(|Read(cluster)| cluster).ok_or_else(|| StoreError::not_found(RESOURCE, uuid))
+    }
+
+    /// Of a query, the clusters of a scope.
+    pub(crate) fn in_scope(&self, select: Select<cluster::Entity>, scope: &Scope) -> Select<cluster::Entity> {
+        let select = self.nameable(select.filter(cluster::Column::Uuid.is_not_null()), cluster::Column::Uuid);
+        match scope {
+            Scope::All => select,
+            Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
+        }
+    }
+
+    async fn count(&self, db: &impl ConnectionTrait, project_id: &str) -> Result<u64> {
+        let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
+        Ok(self.in_scope(clusters, &Scope::Project(project_id.to_owned())).count(db).await?)
+    }
+
+    fn by_ident(&self, select: Select<cluster::Entity>, ident: &Ident) -> Select<cluster::Entity> {
+        let select = match ident {
+            Ident::Uuid(uuid) => select.filter(self.is(cluster::Column::Uuid, *uuid)),
+            Ident::Name(name) => select.filter(cluster::Column::Name.eq(name)),
+            Ident::Id(id) => select.filter(cluster::Column::Id.eq(*id)),
+        };
+        select.order_by_asc(cluster::Column::Id)
     }
 
     /// Numbers of clusters and nodes, of one project or of all.
@@ -265,8 +290,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn stats(&self, project_id: Option<&str>) -> Result<Stats> {
-        let mut clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
-        let mut nodes = nodegroup::Entity::find();
+        let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
+        let mut clusters = self.in_scope(clusters, &Scope::All);
+        let nodes = self.nameable(nodegroup::Entity::find(), nodegroup::Column::Uuid);
+        let mut nodes = self.nameable(nodes, nodegroup::Column::ClusterId);
         if let Some(project_id) = project_id {
             clusters = clusters.filter(cluster::Column::ProjectId.eq(project_id));
             nodes = nodes.filter(nodegroup::Column::ProjectId.eq(project_id));
@@ -280,32 +307,9 @@ impl Store {
     }
 }
 
-/// Of a query, the clusters of a scope.
-pub(crate) fn in_scope(select: Select<cluster::Entity>, scope: &Scope) -> Select<cluster::Entity> {
-    let select = select.filter(cluster::Column::Uuid.is_not_null());
-    match scope {
-        Scope::All => select,
-        Scope::Project(project) => select.filter(cluster::Column::ProjectId.eq(project)),
-    }
-}
-
-async fn count(db: &impl ConnectionTrait, project_id: &str) -> Result<u64> {
-    let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
-    Ok(clusters.filter(cluster::Column::ProjectId.eq(project_id)).count(db).await?)
-}
-
-fn by_ident(select: Select<cluster::Entity>, ident: &Ident) -> Select<cluster::Entity> {
-    let select = match ident {
-        Ident::Uuid(uuid) => select.filter(cluster::Column::Uuid.eq(uuid.to_string())),
-        Ident::Name(name) => select.filter(cluster::Column::Name.eq(name)),
-        Ident::Id(id) => select.filter(cluster::Column::Id.eq(*id)),
-    };
-    select.order_by_asc(cluster::Column::Id)
-}
-
 /// The UUID in a row; without one it can't be named. `None`, with a warning: such a row must not break the list it is in.
 fn read_uuid(id: i64, text: Option<&str>) -> Option<Uuid> {
-    let uuid = text.and_then(|text| Uuid::try_parse(text).ok());
+    let uuid = text.and_then(uuid_column::read);
     if uuid.is_none() {
         tracing::warn!(id, uuid = text, "cluster left out: its UUID is none");
     }
@@ -331,7 +335,7 @@ impl FromRow for Option<Cluster> {
             user_id: user_id.unwrap_or_default(),
             uuid,
             name: row.string()?,
-            cluster_template_id: row.string()?.unwrap_or_default(),
+            cluster_template_id: uuid_column::canonical(row.string()?.unwrap_or_default()),
             keypair: row.string()?,
             docker_volume_size: row.integer()?,
             labels: json::read_labels(row.text()?, "cluster.labels"),
@@ -413,7 +417,7 @@ impl FromRow for Option<ClusterSummary> {
         Ok(Some(ClusterSummary {
             uuid,
             name: row.string()?,
-            cluster_template_id: row.string()?.unwrap_or_default(),
+            cluster_template_id: uuid_column::canonical(row.string()?.unwrap_or_default()),
             keypair: row.string()?,
             docker_volume_size: row.integer()?,
             labels: LabelsText::read(row.text()?, "cluster.labels"),

@@ -15,7 +15,7 @@ use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::naive;
 use crate::row_reader::{FromRow, Read, RowReader};
 use crate::transaction::{LockScope, retry};
-use crate::{Ident, LabelsText, Page, Result, Store, StoreError, json};
+use crate::{Ident, LabelsText, Page, Result, Store, StoreError, json, uuid_column};
 
 /// Its name in errors.
 pub(crate) const RESOURCE: &str = "ClusterTemplate";
@@ -34,6 +34,7 @@ pub struct Visibility {
 impl Visibility {
     fn select(&self, store: &Store) -> Select<cluster_template::Entity> {
         let select = store.select::<cluster_template::Entity>().filter(cluster_template::Column::Uuid.is_not_null());
+        let select = store.nameable(select, cluster_template::Column::Uuid);
         match self.condition() {
             None => select,
             Some(seen) => select.filter(seen),
@@ -83,7 +84,7 @@ impl Store {
         let start = match &page.marker {
             None => None,
             Some(marker) => {
-                let is_marker = Condition::all().add(cluster_template::Column::Uuid.eq(marker));
+                let is_marker = Condition::all().add(self.is_text(cluster_template::Column::Uuid, marker));
                 let found: Option<(i32, bool)> =
                     start_query(visibility.select(self), id, sort, is_marker).into_tuple().one(self.read()).await?;
                 Some(found.ok_or_else(|| StoreError::not_found(RESOURCE, marker))?.into())
@@ -117,7 +118,15 @@ impl Store {
     async fn find_template<L: FromColumn>(&self, visibility: &Visibility, ident: &Ident) -> Result<ClusterTemplate<L>> {
         let select = match ident {
             Ident::Uuid(uuid) => {
-                let found = self.template_by_uuid(visibility, *uuid).await?;
+                let mut found = self.template_by_uuid(visibility, *uuid).await?;
+                let column = cluster_template::Column::Uuid;
+                if found.is_none() && !self.has_odd_uuids(column) {
+                    // Upstream may run beside us, and take a template in another spelling at any time.
+                    self.look_for_odd_uuids().await?;
+                    if self.has_odd_uuids(column) {
+                        found = self.template_by_uuid(visibility, *uuid).await?;
+                    }
+                }
                 return found.ok_or_else(|| StoreError::not_found(RESOURCE, ident));
             }
             Ident::Name(name) => visibility.select(self).filter(cluster_template::Column::Name.eq(name)),
@@ -139,7 +148,7 @@ impl Store {
         uuid: Uuid,
     ) -> Result<Option<ClusterTemplate<L>>> {
         let select = self.select::<cluster_template::Entity>();
-        let select = select.filter(cluster_template::Column::Uuid.eq(uuid.to_string()));
+        let select = select.filter(self.is(cluster_template::Column::Uuid, uuid));
         let seen = visibility.condition().map_or_else(|| Expr::val(true), Expr::from);
         let found = select.column_as(seen, "seen").into_model::<Read<Option<Asked<L>>>>().one(self.read()).await?;
         Ok(found.and_then(|Read(row)| row).and_then(|Asked(template, is_seen)| is_seen.then_some(template)))
@@ -152,10 +161,11 @@ impl Store {
     /// When the database fails.
     pub async fn templates_by_uuid(&self, uuids: &[String]) -> Result<Vec<ClusterTemplate>> {
         let mut templates = Vec::with_capacity(uuids.len());
-        for chunk in chunks(uuids) {
+        let uuids: Vec<Uuid> = uuids.iter().filter_map(|text| uuid_column::read(text)).collect();
+        for chunk in chunks(&uuids) {
             let rows = self
                 .select::<cluster_template::Entity>()
-                .filter(cluster_template::Column::Uuid.is_in(filled_up(chunk)))
+                .filter(self.is_any(cluster_template::Column::Uuid, filled_up(chunk).copied()))
                 .into_model::<Read<Option<ClusterTemplate>>>()
                 .all(self.read())
                 .await?;
@@ -169,6 +179,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Duplicate`] for a UUID that is taken.
     pub async fn create_template(&self, template: &ClusterTemplate) -> Result<ClusterTemplate> {
+        // The unique column keeps one spelling from being there twice, and not two.
+        let everybody = Visibility { admin: true, ..Visibility::default() };
+        if self.has_odd_uuids(cluster_template::Column::Uuid)
+            && self.template_by_uuid::<LabelsText>(&everybody, template.uuid).await?.is_some()
+        {
+            return Err(StoreError::Duplicate { resource: RESOURCE, ident: template.uuid.to_string() });
+        }
         let mut made = template.clone();
         made.created_at = Some(self.upstream_now());
         made.updated_at = None;
@@ -199,7 +216,7 @@ impl Store {
             let uuid = before.uuid.to_string();
             if !changed.harmless {
                 self.lock(&tx, LockScope::Template(&uuid)).await?;
-                refuse_if_used(&tx, before.uuid).await?;
+                self.refuse_if_used(&tx, before.uuid).await?;
             }
             if changed.is_empty {
                 tx.commit().await?;
@@ -209,12 +226,12 @@ impl Store {
             row.updated_at = Set(naive(Some(self.upstream_now())));
             cluster_template::Entity::update_many()
                 .set(self.fitting(row)?)
-                .filter(cluster_template::Column::Uuid.eq(&uuid))
+                .filter(self.is(cluster_template::Column::Uuid, before.uuid))
                 .exec(&tx)
                 .await?;
             let row = self
                 .select::<cluster_template::Entity>()
-                .filter(cluster_template::Column::Uuid.eq(&uuid))
+                .filter(self.is(cluster_template::Column::Uuid, before.uuid))
                 .into_model::<Read<Option<ClusterTemplate>>>()
                 .one(&tx)
                 .await?;
@@ -226,6 +243,12 @@ impl Store {
         .await
     }
 
+    async fn refuse_if_used(&self, db: &impl ConnectionTrait, uuid: Uuid) -> Result<()> {
+        let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
+        let users = clusters.filter(self.is(cluster::Column::ClusterTemplateId, uuid)).count(db).await?;
+        if users > 0 { Err(StoreError::TemplateInUse { uuid }) } else { Ok(()) }
+    }
+
     /// Deletes a template that no cluster uses.
     ///
     /// # Errors
@@ -235,9 +258,9 @@ impl Store {
             let tx = self.begin().await?;
             let text = uuid.to_string();
             self.lock(&tx, LockScope::Template(&text)).await?;
-            refuse_if_used(&tx, uuid).await?;
+            self.refuse_if_used(&tx, uuid).await?;
             let deleted = cluster_template::Entity::delete_many()
-                .filter(cluster_template::Column::Uuid.eq(&text))
+                .filter(self.is(cluster_template::Column::Uuid, uuid))
                 .exec(&tx)
                 .await?;
             if deleted.rows_affected == 0 {
@@ -249,12 +272,6 @@ impl Store {
         })
         .await
     }
-}
-
-async fn refuse_if_used(db: &impl ConnectionTrait, uuid: Uuid) -> Result<()> {
-    let clusters = cluster::Entity::find().select_only().column(cluster::Column::Id);
-    let users = clusters.filter(cluster::Column::ClusterTemplateId.eq(uuid.to_string())).count(db).await?;
-    if users > 0 { Err(StoreError::TemplateInUse { uuid }) } else { Ok(()) }
 }
 
 /// What an update writes.
@@ -343,7 +360,7 @@ impl<L: FromColumn> FromRow for Option<ClusterTemplate<L>> {
         let id = row.key()?;
         let (created_at, updated_at) = (row.time()?, row.time()?);
         let text = row.text()?;
-        let Some(uuid) = text.and_then(|text| Uuid::try_parse(text).ok()) else {
+        let Some(uuid) = text.and_then(uuid_column::read) else {
             tracing::warn!(id, uuid = text, "cluster template left out: its UUID is none");
             return Ok(None);
         };

@@ -12,13 +12,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::cluster::{RESOURCE, in_scope};
+use crate::cluster::RESOURCE;
 use crate::entity::{cluster, cluster_template, nodegroup};
 use crate::nodegroup::{NodegroupSummary, of_role, read_few_summaries, read_summaries, summaries};
 use crate::page::{chunks, filled_up, paged};
 use crate::row_reader::{FromRow, Read, RowReader};
 use crate::upstream::{UpstreamHead, select_at};
-use crate::{Ident, Page, Result, Scope, SortDir, Store, StoreError, json};
+use crate::{Ident, Page, Result, Scope, SortDir, Store, StoreError, json, uuid_column};
 
 /// A cluster with everything that is shown of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,8 +93,8 @@ impl Store {
             Ident::Uuid(uuid) => *uuid,
             other => self.get_cluster_uuid(scope, other).await?,
         };
-        let select = in_scope(self.cached_select("shown", shown), scope);
-        let select = select.filter(cluster::Column::Uuid.eq(uuid.to_string()));
+        let select = self.in_scope(self.cached_select("shown", shown), scope);
+        let select = select.filter(self.is(cluster::Column::Uuid, uuid));
         let rows = self.read().query_all_raw(select.build(self.read().get_database_backend())).await?;
         let not_found = || StoreError::not_found(RESOURCE, ident);
         let mut first = RowReader::of(rows.first().ok_or_else(not_found)?)?;
@@ -119,11 +119,12 @@ impl Store {
     pub async fn nodegroup_states(&self, clusters: &[Uuid]) -> Result<HashMap<Uuid, Vec<NodegroupState>>> {
         let mut states: HashMap<Uuid, Vec<NodegroupState>> = HashMap::with_capacity(clusters.len());
         for chunk in chunks(clusters) {
-            let rows = nodegroup::Entity::find()
+            let rows = self
+                .nameable(nodegroup::Entity::find(), nodegroup::Column::Uuid)
                 .select_only()
                 .column(nodegroup::Column::ClusterId)
                 .columns(STATE)
-                .filter(nodegroup::Column::ClusterId.is_in(filled_up(chunk).map(Uuid::to_string)))
+                .filter(self.is_any(nodegroup::Column::ClusterId, filled_up(chunk).copied()))
                 .into_model::<Read<Option<(Uuid, NodegroupState)>>>()
                 .all(self.read())
                 .await?;
@@ -169,12 +170,13 @@ impl Store {
         page: &Page,
     ) -> Result<Vec<NodegroupSummary>> {
         let sort = self.sort_column::<nodegroup::Entity>(page)?;
-        let mut wanted = Condition::all().add(cluster::Column::Uuid.eq(uuid.to_string()));
+        let mut wanted = Condition::all().add(self.is(cluster::Column::Uuid, uuid));
         if let Scope::Project(project) = scope {
             wanted = wanted.add(cluster::Column::ProjectId.eq(project));
         }
         let select =
             of_role(self.cached_select("summaries of clusters", |_| summaries_of_clusters()), role).filter(wanted);
+        let select = self.nameable(select, nodegroup::Column::Uuid);
         if sort.as_str() == nodegroup::Column::Id.as_str() {
             // Clusters have few groups: what fits a page is sorted here, which costs the database a fifth of the query.
             let few = read_few_summaries(select.clone(), page.limit, self.read()).await?;
@@ -234,7 +236,7 @@ impl FromRow for Option<NodegroupState> {
 /// A group with its cluster; groups whose cluster can't be read belong to none.
 impl FromRow for Option<(Uuid, NodegroupState)> {
     fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
-        let cluster = row.text()?.and_then(|text| Uuid::try_parse(text).ok());
+        let cluster = row.text()?.and_then(uuid_column::read);
         Ok(cluster.zip(Option::from_row(row)?))
     }
 }

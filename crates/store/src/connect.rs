@@ -15,6 +15,7 @@ use crate::reader::{Reader, TRUSTED};
 use crate::seal::{Seal, SealError};
 use crate::select_cache::SelectCache;
 use crate::upstream::UpstreamHead;
+use crate::uuid_column::OddColumns;
 use crate::wakeup::Wakeups;
 use crate::{Result, StoreError};
 
@@ -80,6 +81,7 @@ pub(crate) struct Inner {
     backend: Backend,
     pub(crate) head: OnceLock<UpstreamHead>,
     pub(crate) select_cache: SelectCache,
+    pub(crate) odd_columns: OddColumns,
     pub(crate) wakeups: Wakeups,
 }
 
@@ -117,6 +119,7 @@ impl Store {
             backend,
             head: OnceLock::new(),
             select_cache: SelectCache::default(),
+            odd_columns: OddColumns::default(),
             wakeups: Wakeups::default(),
         };
         let store = Self { inner: Arc::new(inner), seal: None };

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::{cluster, event, lock, operation};
 use crate::transaction::{LockScope, retry};
-use crate::{Result, Store};
+use crate::{Result, Store, uuid_column};
 
 /// Rows removed by one statement, so that none holds its locks for long or names more than a database takes.
 const BATCH: u64 = 500;
@@ -64,11 +64,12 @@ impl Store {
         let living: Vec<Option<String>> = cluster::Entity::find()
             .select_only()
             .column(cluster::Column::Uuid)
-            .filter(cluster::Column::Uuid.is_in(mentioned.iter().copied()))
+            .filter(self.is_any(cluster::Column::Uuid, mentioned.iter().filter_map(|text| uuid_column::read(text))))
             .into_tuple()
             .all(self.read())
             .await?;
-        let living: HashSet<&str> = living.iter().flatten().map(String::as_str).collect();
+        let living: Vec<String> = living.into_iter().flatten().map(uuid_column::canonical).collect();
+        let living: HashSet<&str> = living.iter().map(String::as_str).collect();
         let gone: Vec<i64> =
             rows.iter().filter(|(_, cluster)| !living.contains(cluster.as_str())).map(|(id, _)| *id).collect();
         if !gone.is_empty() {

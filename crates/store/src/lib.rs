@@ -5,6 +5,7 @@
 //! together is one transaction here, so no other crate knows about locks, retries or SQL.
 //!
 //! - `connect.rs`: URLs and pools; `reader.rs`: connections of reads; `select_cache.rs`: queries that are kept; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
+//! - `uuid_column.rs`: UUIDs in whatever spelling upstream's tables hold them
 //! - `entity/`: one file per table; the other modules: what can be done with it, named as in `magnum-domain`
 
 pub mod certificate;
@@ -41,6 +42,7 @@ mod row;
 mod row_reader;
 mod select_cache;
 mod transaction;
+mod uuid_column;
 
 pub use cluster::{CertificateRefs, ClusterSummary, NewCluster, Stats};
 pub use cluster_template::Visibility;

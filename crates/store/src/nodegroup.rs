@@ -11,13 +11,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::entity::nodegroup;
+use crate::entity::{cluster, nodegroup};
 use crate::error::is_duplicate;
 use crate::page::{chunks, filled_up, paged, start_query};
 use crate::row::{clip, corrupt, naive};
 use crate::row_reader::{FromRow, Read, RowReader};
 use crate::transaction::retry;
-use crate::{Ident, Page, Result, Store, StoreError, json};
+use crate::{Ident, Page, Result, Store, StoreError, json, uuid_column};
 
 /// Its name in errors.
 pub(crate) const RESOURCE: &str = "Nodegroup";
@@ -59,7 +59,7 @@ impl Store {
         for chunk in chunks(clusters) {
             let rows = self
                 .select::<nodegroup::Entity>()
-                .filter(nodegroup::Column::ClusterId.is_in(filled_up(chunk).map(Uuid::to_string)))
+                .filter(self.is_any(nodegroup::Column::ClusterId, filled_up(chunk).copied()))
                 .into_model::<Read<Result<Nodegroup>>>()
                 .all(self.read())
                 .await?;
@@ -77,10 +77,11 @@ impl Store {
     pub async fn node_counts(&self, clusters: &[Uuid]) -> Result<HashMap<Uuid, NodeCounts>> {
         let mut counts = HashMap::with_capacity(clusters.len());
         for chunk in chunks(clusters) {
-            let rows = nodegroup::Entity::find()
+            let rows = self
+                .nameable(nodegroup::Entity::find(), nodegroup::Column::Uuid)
                 .select_only()
                 .columns([nodegroup::Column::ClusterId, nodegroup::Column::Role, nodegroup::Column::NodeCount])
-                .filter(nodegroup::Column::ClusterId.is_in(filled_up(chunk).map(Uuid::to_string)))
+                .filter(self.is_any(nodegroup::Column::ClusterId, filled_up(chunk).copied()))
                 .into_model::<Read<Size>>()
                 .all(self.read())
                 .await?;
@@ -105,11 +106,11 @@ impl Store {
         page: &Page,
     ) -> Result<Vec<NodegroupSummary>> {
         let sort = self.sort_column::<nodegroup::Entity>(page)?;
-        let of_cluster = |select: Select<_>| select.filter(nodegroup::Column::ClusterId.eq(cluster.to_string()));
+        let of_cluster = |select: Select<_>| self.nameable(select, nodegroup::Column::Uuid).filter(self.is(nodegroup::Column::ClusterId, cluster));
         let start = match &page.marker {
             None => None,
             Some(marker) => {
-                let is_marker = Condition::all().add(nodegroup::Column::Uuid.eq(marker));
+                let is_marker = Condition::all().add(self.is_text(nodegroup::Column::Uuid, marker));
                 let select = of_cluster(nodegroup::Entity::find());
                 let found: Option<(i32, bool)> =
                     start_query(select, nodegroup::Column::Id, sort, is_marker).into_tuple().one(self.read()).await?;
@@ -125,9 +126,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn get_nodegroup(&self, cluster: Uuid, ident: &Ident) -> Result<Nodegroup> {
-        let select = self.select::<nodegroup::Entity>().filter(nodegroup::Column::ClusterId.eq(cluster.to_string()));
+        let select = self.select::<nodegroup::Entity>().filter(self.is(nodegroup::Column::ClusterId, cluster));
         let select = match ident {
-            Ident::Uuid(uuid) => select.filter(nodegroup::Column::Uuid.eq(uuid.to_string())),
+            Ident::Uuid(uuid) => select.filter(self.is(nodegroup::Column::Uuid, *uuid)),
             Ident::Name(name) => select.filter(nodegroup::Column::Name.eq(name)),
             Ident::Id(id) => select.filter(nodegroup::Column::Id.eq(*id)),
         };
@@ -151,7 +152,7 @@ impl Store {
     ) -> Result<()> {
         let updated = nodegroup::Entity::update_many()
             .set(self.fitting(self.changed_row(change))?)
-            .filter(nodegroup::Column::Uuid.eq(uuid.to_string()))
+            .filter(self.is(nodegroup::Column::Uuid, uuid))
             .exec(db)
             .await?;
         if updated.rows_affected == 0 {
@@ -184,6 +185,7 @@ impl Store {
     pub(crate) async fn insert_nodegroup(&self, tx: &DatabaseTransaction, group: &Nodegroup) -> Result<()> {
         let mut row = to_row(group);
         row.created_at = Set(naive(Some(self.upstream_now())));
+        row.cluster_id = Set(self.stored_spelling::<cluster::Entity>(tx, cluster::Column::Uuid, group.cluster_id).await?);
         nodegroup::Entity::insert(self.fitting(row)?).exec_without_returning(tx).await.map_err(|error| {
             if is_duplicate(&error) {
                 StoreError::Duplicate { resource: RESOURCE, ident: group.name.clone() }
@@ -198,7 +200,7 @@ impl Store {
     pub(crate) async fn nodegroups_in(&self, tx: &DatabaseTransaction, cluster: Uuid) -> Result<Vec<Nodegroup>> {
         let rows = self
             .select::<nodegroup::Entity>()
-            .filter(nodegroup::Column::ClusterId.eq(cluster.to_string()))
+            .filter(self.is(nodegroup::Column::ClusterId, cluster))
             .order_by_asc(nodegroup::Column::Id)
             .into_model::<Read<Result<Nodegroup>>>()
             .all(tx)
@@ -284,7 +286,7 @@ impl FromRow for Result<Nodegroup> {
 
 fn read_uuid(column: &'static str, id: i64, text: Option<&str>) -> Result<Uuid> {
     let text = text.unwrap_or_default();
-    Uuid::try_parse(text).map_err(|_| corrupt("nodegroup", column, id, text))
+    uuid_column::read(text).ok_or_else(|| corrupt("nodegroup", column, id, text))
 }
 
 /// What a list shows of a node group.
@@ -378,7 +380,7 @@ struct Size(Option<Uuid>, NodeCounts);
 
 impl FromRow for Size {
     fn from_row(row: &mut RowReader<'_>) -> std::result::Result<Self, DbErr> {
-        let cluster = row.text()?.and_then(|text| Uuid::try_parse(text).ok());
+        let cluster = row.text()?.and_then(uuid_column::read);
         let mut counts = NodeCounts::default();
         let role = row.text()?.unwrap_or(WORKER);
         counts.add(role, row.integer()?.unwrap_or(1));

@@ -7,14 +7,14 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::entity::{cluster, node, nodegroup, operation, resource, x509keypair};
+use crate::entity::{cluster, cluster_template, node, nodegroup, operation, resource, x509keypair};
 use crate::operation::{OPERATION_STEP, cancel_unfinished, from_row, owned, unfinished};
 use crate::page::chunks;
 use crate::row::{clip, naive};
 use crate::transaction::{LockScope, retry};
-use crate::upstream::{UpstreamHead, select_at};
+use crate::upstream::select_at;
 use crate::wakeup::bump;
-use crate::{NodegroupChange, Result, Store, StoreError, json};
+use crate::{NodegroupChange, Result, Store, StoreError, json, uuid_column};
 
 /// What is left of a node group at the end of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Store {
                 return Ok(false);
             };
             cancel_unfinished(&tx, operation.cluster_uuid, None).await?;
-            delete_rows(&tx, self.head(), operation.cluster_uuid).await?;
+            self.delete_rows(&tx, operation.cluster_uuid).await?;
             self.forget_lock(&tx, LockScope::Cluster(operation.cluster_uuid)).await?;
             tx.commit().await?;
             Ok(true)
@@ -157,7 +157,10 @@ impl Store {
             stack_id: some(&outcome.facts.stack_id),
             coe_version: some(&outcome.facts.coe_version),
             container_version: some(&outcome.facts.container_version),
-            cluster_template_id: some(&outcome.cluster_template.map(|uuid| uuid.to_string())),
+            cluster_template_id: match outcome.cluster_template {
+                Some(uuid) => Set(Some(self.stored_spelling::<cluster_template::Entity>(tx, cluster_template::Column::Uuid, uuid).await?)),
+                None => NotSet,
+            },
             labels: some(&outcome.labels.as_ref().map(json::write)),
             ..Default::default()
         };
@@ -185,27 +188,29 @@ impl Store {
         }
         for removed in chunks(&outcome.removed_nodegroups) {
             nodegroup::Entity::delete_many()
-                .filter(nodegroup::Column::ClusterId.eq(operation.cluster_uuid.to_string()))
-                .filter(nodegroup::Column::Uuid.is_in(removed.iter().map(Uuid::to_string)))
+                .filter(self.is(nodegroup::Column::ClusterId, operation.cluster_uuid))
+                .filter(self.is_any(nodegroup::Column::Uuid, removed.iter().copied()))
                 .exec(tx)
                 .await?;
         }
         Ok(())
     }
-}
 
-async fn delete_rows(tx: &DatabaseTransaction, head: UpstreamHead, cluster_uuid: Uuid) -> Result<()> {
-    let text = cluster_uuid.to_string();
-    let select = select_at::<cluster::Entity>(head).filter(cluster::Column::Uuid.eq(&text));
-    if let Some(row) = select.one(tx).await? {
-        // References that are no UUID lead out of this database, to Barbican or to files.
-        let references = [row.ca_cert_ref, row.magnum_cert_ref, row.etcd_ca_cert_ref, row.front_proxy_ca_cert_ref];
-        let key_pairs = references.into_iter().flatten().filter(|text| Uuid::try_parse(text).is_ok());
-        x509keypair::Entity::delete_many().filter(x509keypair::Column::Uuid.is_in(key_pairs)).exec(tx).await?;
+    async fn delete_rows(&self, tx: &DatabaseTransaction, cluster_uuid: Uuid) -> Result<()> {
+        let text = cluster_uuid.to_string();
+        let is_cluster = self.is(cluster::Column::Uuid, cluster_uuid);
+        let select = select_at::<cluster::Entity>(self.head()).filter(is_cluster.clone());
+        if let Some(row) = select.one(tx).await? {
+            // References that are no UUID lead out of this database, to Barbican or to files.
+            let references = [row.ca_cert_ref, row.magnum_cert_ref, row.etcd_ca_cert_ref, row.front_proxy_ca_cert_ref];
+            let key_pairs = references.iter().flatten().filter_map(|text| uuid_column::read(text));
+            let is_theirs = self.is_any(x509keypair::Column::Uuid, key_pairs);
+            x509keypair::Entity::delete_many().filter(is_theirs).exec(tx).await?;
+        }
+        node::Entity::delete_many().filter(node::Column::ClusterUuid.eq(&text)).exec(tx).await?;
+        resource::Entity::delete_many().filter(resource::Column::ClusterUuid.eq(&text)).exec(tx).await?;
+        nodegroup::Entity::delete_many().filter(self.is(nodegroup::Column::ClusterId, cluster_uuid)).exec(tx).await?;
+        cluster::Entity::delete_many().filter(is_cluster).exec(tx).await?;
+        Ok(())
     }
-    node::Entity::delete_many().filter(node::Column::ClusterUuid.eq(&text)).exec(tx).await?;
-    resource::Entity::delete_many().filter(resource::Column::ClusterUuid.eq(&text)).exec(tx).await?;
-    nodegroup::Entity::delete_many().filter(nodegroup::Column::ClusterId.eq(&text)).exec(tx).await?;
-    cluster::Entity::delete_many().filter(cluster::Column::Uuid.eq(&text)).exec(tx).await?;
-    Ok(())
 }

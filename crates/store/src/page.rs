@@ -27,10 +27,10 @@ pub enum Ident {
 }
 
 impl Ident {
-    /// Reads a UUID (with or without dashes, in any case) or else a name.
+    /// Reads a UUID, in every spelling that upstream takes for one, or else a name.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        Uuid::try_parse(text).map_or_else(|_| Self::Name(text.to_owned()), Self::Uuid)
+        crate::uuid_column::read(text).map_or_else(|| Self::Name(text.to_owned()), Self::Uuid)
     }
 
     /// As [`Self::parse`], but digits are a database key: node groups, and the template in cluster create.

@@ -86,7 +86,7 @@ impl Store {
         match upstream_head(self.read(), self.backend()).await {
             Ok(Some(head)) => {
                 self.inner.head.get_or_init(|| head);
-                Ok(())
+                self.look_for_odd_uuids().await
             }
             // Said by whoever calls `schema` or `migrate`; connecting must work to be able to ask.
             Ok(None) | Err(StoreError::SchemaUnknown { .. }) => Ok(()),
