@@ -108,6 +108,18 @@ impl Cache {
         Ok(entry)
     }
 
+    /// Removes all but the entries of this name that were used last.
+    pub(crate) fn keep_newest(&self, name: &str, count: usize) -> Result<()> {
+        let is_named = |entry: &PathBuf| {
+            let file = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            file.rsplit_once('-').is_some_and(|(of, _hash)| of == name)
+        };
+        let mut entries: Vec<PathBuf> = self.entries()?.into_iter().filter(is_named).collect();
+        entries.sort_by_key(|entry| idle(entry).unwrap_or(Duration::MAX));
+        let old = entries.get(count..).unwrap_or_default();
+        self.remove(|entry| old.iter().any(|other| other == entry))
+    }
+
     fn path(&self, name: &str, made_of: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         made_of.hash(&mut hasher);
@@ -242,6 +254,21 @@ mod tests {
             }
         });
         assert_eq!(made.into_inner(), 1);
+    }
+
+    #[test]
+    fn of_what_is_large_only_the_newest_are_kept() {
+        let (_folder, cache) = cache();
+        for (minutes, version) in [(3, "1"), (1, "2"), (2, "3")] {
+            let entry = cache.entry("large", version, |_| Ok(())).unwrap();
+            let marker = File::options().append(true).open(entry.join(COMPLETE)).unwrap();
+            marker.set_modified(SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
+        }
+        cache.entry("large-other", "1", |_| Ok(())).unwrap();
+        cache.keep_newest("large", 2).unwrap();
+        let left = ["1", "2", "3"].map(|version| cache.find("large", version).is_some());
+        assert_eq!(left, [false, true, true]);
+        assert!(cache.find("large-other", "1").is_some());
     }
 
     #[test]

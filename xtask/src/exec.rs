@@ -11,6 +11,7 @@ use std::{env, iter};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use crate::stop;
@@ -110,11 +111,61 @@ pub(crate) fn lines(command: &mut Command, limit: Duration, mut each: impl FnMut
     })
 }
 
+/// How a program ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// Processor time of it and of all programs that it has started and waited for.
+    pub(crate) processor: Duration,
+}
+
+/// Runs it with both its outputs in `log`. Ends it, and all it has started, when `limit` has passed or somebody asked
+/// for an end.
+pub(crate) fn run_measured(command: &mut Command, log: &Path, limit: Duration) -> Result<Ended> {
+    let line = shown(command);
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        // A group of its own, so that it can be ended with all it has started.
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let group = process_id(&child)?;
+    let mut processor = Duration::ZERO;
+    let outcome = wait_and(child, Some(limit), || processor = processor_time(group));
+    if outcome.is_err() {
+        // Nobody left is fine.
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    Ok(Ended { status: outcome?, processor })
+}
+
+/// What `/proc` says of a process that has ended and was not yet waited for.
+fn processor_time(process: Pid) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything. Then: user and system time, its own and of those it has waited for.
+    let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).into_iter().flatten();
+    let ticks: u64 = fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // Linux tells other programs of a hundred ticks a second, whatever it counts itself.
+    Duration::from_millis(ticks * 10)
+}
+
 /// Waits for a program to end; ends it when somebody asked for that, or when `limit` has passed.
-fn wait(mut child: Child, limit: Option<Duration>) -> Result<ExitStatus> {
+fn wait(child: Child, limit: Option<Duration>) -> Result<ExitStatus> {
+    wait_and(child, limit, || ())
+}
+
+/// The same, and does something between its end and its burial.
+fn wait_and(mut child: Child, limit: Option<Duration>, at_end: impl FnOnce()) -> Result<ExitStatus> {
     let began = Instant::now();
+    let process = process_id(&child)?;
     loop {
-        if let Some(status) = child.try_wait()? {
+        let look = waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)?;
+        if look != WaitStatus::StillAlive {
+            at_end();
+            let status = child.wait()?;
             stop::check()?;
             return Ok(status);
         }
@@ -288,6 +339,18 @@ mod tests {
         shell.args(["-c", "sleep 60 & wait"]);
         assert!(lines(&mut shell, Duration::from_millis(50), |_| ()).is_err());
         assert!(began.elapsed() < Duration::from_secs(30), "the child kept the pipe open");
+    }
+
+    #[test]
+    fn output_and_processor_time_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo out; echo err >&2; sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; exit 3"]);
+        let ended = run_measured(&mut shell, &log, Duration::from_secs(600)).unwrap();
+        assert_eq!(ended.status.code(), Some(3));
+        assert_eq!(fs::read_to_string(&log).unwrap(), "out\nerr\n");
+        assert!(ended.processor > Duration::ZERO, "what its children used counts");
     }
 
     #[test]

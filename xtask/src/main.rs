@@ -55,6 +55,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if test::stands_in() {
+        return test::stand_in();
+    }
     stop::listen();
     let arguments = Arguments::parse();
     let workspace = Workspace::find();

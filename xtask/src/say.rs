@@ -1,9 +1,21 @@
 //! What the reader of the terminal sees: steps, notes, durations.
 
-use std::io::{IsTerminal, stdout};
+use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
+
+/// Prints a line if somebody reads it. What was brought up has to be taken down even when nobody reads any more, and
+/// `println!` would panic then.
+pub(crate) fn line(line: impl Display) {
+    let _ = writeln!(stdout().lock(), "{line}");
+}
+
+/// Prints a line to standard error if somebody reads it.
+pub(crate) fn aside(line: impl Display) {
+    let _ = writeln!(stderr().lock(), "{line}");
+}
 
 /// Announces a step.
 pub(crate) fn step(text: &str) {

@@ -33,14 +33,22 @@ impl Workspace {
 
     /// `cargo`, in the checkout, with the same target folder.
     pub(crate) fn cargo(&self) -> Command {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        let mut cargo = self.command(Path::new(&program));
+        cargo.env("CARGO_TARGET_DIR", &self.target);
+        cargo
+    }
+
+    /// A program, in the checkout, without what cargo has told us of ourselves.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root);
         // What `cargo run` sets for this program would make build scripts of the others run again.
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-                cargo.env_remove(&name);
+                command.env_remove(&name);
             }
         }
-        cargo
+        command
     }
 }

@@ -59,6 +59,8 @@ pub(crate) const CLOUD: &str = include_str!("data/cloud.yaml");
 const SEED: &str = include_str!("data/seed.py");
 /// In the environment of everything that belongs to a lab: its folder.
 const MARK: &str = "MAGNUM_LAB";
+/// In the folder of a lab of one's own: what is locked by whoever changes it.
+const LOCK: &str = "lab.lock";
 /// Where a kept lab looks for free ports.
 pub(crate) const DEFAULT_FIRST_PORT: u16 = 21_000;
 
@@ -88,9 +90,10 @@ impl Lab {
             state: State::new(first_port)?,
             life: Life::WithUs,
             python: openstack.with_file_name("python"),
+            lock: Some(temporary.path().join(LOCK)),
             temporary: Some(temporary),
-            lock: None,
         };
+        lab.state.write(&lab.folder)?;
         say::step("Bringing up a lab for this run");
         lab.bring_up(services)?;
         Ok(lab)
@@ -157,6 +160,20 @@ impl Lab {
             }
             None => Self::private(workspace, services),
         }
+    }
+
+    /// A lab that somebody else has brought up and will end, by its folder. What is brought up in it here ends with us.
+    pub(crate) fn of_others(workspace: &Workspace, folder: &Path) -> Result<Self> {
+        let state = State::read(folder)?.with_context(|| format!("there is no lab in {}", folder.display()))?;
+        let python = python::openstack_client(workspace, true)?.with_file_name("python");
+        let own = folder.join(LOCK);
+        let lock = if own.exists() { own } else { folder::lock_file(workspace) };
+        Ok(Self { folder: folder.to_owned(), state, life: Life::WithUs, python, temporary: None, lock: Some(lock) })
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where a service is reached, such as `http://127.0.0.1:21000`.
@@ -329,6 +346,10 @@ impl Lab {
     }
 
     fn end(&mut self) -> Result<()> {
+        // Others may have added to it.
+        if let Some(state) = State::read(&self.folder)? {
+            self.state = state;
+        }
         end_everything(&self.folder, &self.state)?;
         match self.temporary.take() {
             Some(folder) => folder.close().context("cannot remove the lab's folder"),

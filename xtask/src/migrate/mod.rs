@@ -5,6 +5,7 @@
 //! operator's machine: files are in a temporary folder, the database has another name, and there is no systemd, so
 //! `systemctl stop` and `systemctl start` are done by this program.
 
+mod client;
 mod commands;
 mod walk;
 
@@ -25,7 +26,8 @@ use crate::lab::Lab;
 use crate::lab::services::LOOKUPS;
 use crate::upstream::{Release, Upstream};
 use crate::workspace::Workspace;
-use crate::{exec, http, python, say, server};
+use crate::{exec, http, python, say, server, stop};
+use client::Client;
 use commands::{Also, Expected};
 use walk::Step;
 
@@ -34,7 +36,7 @@ const HEADING: &str = "From upstream to this, and back";
 pub(crate) const RELEASES: &[Release] = &[Release::V23, Release::V21];
 /// How long a cluster may take for a change, and a server to its first answer.
 const PATIENCE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(100);
 /// Tables in which upstream keeps what tenants have made; the rest is about its processes.
 const TABLES: &str = "cluster cluster_template federation nodegroup quotas x509keypair";
 
@@ -44,28 +46,34 @@ pub(crate) struct Options {
     /// Only this release of upstream.
     #[arg(long, value_enum)]
     upstream: Vec<Release>,
+    /// In the lab of this folder, which somebody else has brought up.
+    #[arg(long, hide = true)]
+    lab: Option<PathBuf>,
+    /// With this program, which somebody else has built.
+    #[arg(long, hide = true)]
+    magnum: Option<PathBuf>,
 }
 
 /// Follows the document with each release, in a lab that is there or is made for it.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let programs = server::build(workspace)?;
+    let magnum = match &options.magnum {
+        Some(program) => program.clone(),
+        None => server::build(workspace)?.magnum,
+    };
     let openstack = python::openstack_client(workspace, true)?;
-    let mut lab = Lab::any(workspace, LOOKUPS)?;
+    let mut lab = match &options.lab {
+        Some(folder) => Lab::of_others(workspace, folder)?,
+        None => Lab::any(workspace, LOOKUPS)?,
+    };
     let releases = if options.upstream.is_empty() { RELEASES } else { &options.upstream };
     for &release in releases {
-        follow(workspace, &mut lab, release, &programs.magnum, &openstack)?;
+        follow(workspace, &mut lab, release, &magnum, &openstack)?;
     }
     lab.down()
 }
 
 /// Follows the document with one release.
-pub(crate) fn follow(
-    workspace: &Workspace,
-    lab: &mut Lab,
-    release: Release,
-    magnum: &Path,
-    openstack: &Path,
-) -> Result<()> {
+fn follow(workspace: &Workspace, lab: &mut Lab, release: Release, magnum: &Path, openstack: &Path) -> Result<()> {
     let began = Instant::now();
     let document =
         fs::read_to_string(workspace.root().join("docs/migrate.md")).context("cannot read docs/migrate.md")?;
@@ -113,9 +121,33 @@ struct Walk<'a> {
     is_ours_next: bool,
     /// What stands for what in the document.
     words: Vec<(&'static str, String)>,
-    path: String,
+    place: Place,
+    client: Client,
     /// Tables and rows as upstream left them.
     left: Option<[String; 2]>,
+}
+
+/// Where commands run.
+struct Place {
+    folder: PathBuf,
+    path: String,
+    /// The folder of the client's Python.
+    client_bin: PathBuf,
+}
+
+impl Place {
+    /// A program there, as the user of this cloud.
+    fn as_user(&self, mut program: Command, cloud: &str) -> Command {
+        program
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", &self.path)
+            .env("HOME", &self.folder)
+            .env("SHELL", "/bin/bash")
+            .env("OS_CLIENT_CONFIG_FILE", self.folder.join("clouds.yaml"))
+            .env("OS_CLOUD", cloud);
+        program
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -141,6 +173,11 @@ impl<'a> Walk<'a> {
             ("mariadb-dump magnum", format!("mariadb-dump {name}")),
         ];
         let url = upstream.url().to_owned();
+        let place = Place {
+            folder: folder.path().to_owned(),
+            path: path.to_string_lossy().into_owned(),
+            client_bin: programs[1].clone(),
+        };
         let mut walk = Self {
             workspace,
             lab,
@@ -152,7 +189,8 @@ impl<'a> Walk<'a> {
             serving: Serving::Upstream(upstream),
             is_ours_next: true,
             words,
-            path: path.to_string_lossy().into_owned(),
+            place,
+            client: Client::default(),
             left: None,
         };
         walk.prepare()?;
@@ -240,13 +278,17 @@ impl<'a> Walk<'a> {
     }
 
     /// A command besides those of the document.
-    fn also(&self, also: &Also) -> Result<()> {
+    fn also(&mut self, also: &Also) -> Result<()> {
         let project = self.project()?;
-        let line = format!("openstack {}", also.run.replace("{project}", &project));
+        let arguments = also.run.replace("{project}", &project);
+        let line = format!("openstack {arguments}");
         say::command(&line);
         let began = Instant::now();
         loop {
-            let (is_good, output) = self.shell(&line, also.cloud)?;
+            stop::check()?;
+            let place = &self.place;
+            let start = || place.as_user(client::python(&place.client_bin), also.cloud);
+            let (is_good, output) = self.client.run(also.cloud, &arguments, start)?;
             let has = |words: &str| output.contains(&words.replace("{project}", &project));
             match also.expected {
                 Expected::Says(words) if is_good && has(words) => return Ok(()),
@@ -266,17 +308,9 @@ impl<'a> Walk<'a> {
 
     /// Runs a line as a shell would; both outputs.
     fn shell(&self, line: &str, cloud: &str) -> Result<(bool, String)> {
-        let (status, out, err) = exec::capture(
-            Command::new("bash")
-                .args(["-c", line])
-                .current_dir(self.folder.path())
-                .env_clear()
-                .env("PATH", &self.path)
-                .env("HOME", self.folder.path())
-                .env("SHELL", "/bin/bash")
-                .env("OS_CLIENT_CONFIG_FILE", self.folder.path().join("clouds.yaml"))
-                .env("OS_CLOUD", cloud),
-        )?;
+        let mut bash = Command::new("bash");
+        bash.args(["-c", line]);
+        let (status, out, err) = exec::capture(&mut self.place.as_user(bash, cloud))?;
         Ok((status.success(), out + &err))
     }
 

@@ -1,31 +1,42 @@
 //! `cargo xtask test`: every check there is, from a bare machine.
+//!
+//! Everything is compiled once, with lints and documentation ([`lints`]), while packages, databases and a cloud are brought
+//! up beside it ([`servers`]); then the test programs run side by side ([`schedule`]).
 
+mod build;
+mod dependencies;
+mod lints;
+mod programs;
 mod report;
+mod schedule;
+mod servers;
+mod times;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+pub(crate) use lints::{stand_in, stands_in};
+
 use crate::cache::Cache;
-use crate::databases::{self, Database};
-use crate::lab::services::{LOOKUPS, PRESEED};
-use crate::lab::{self, Lab};
 use crate::workspace::Workspace;
-use crate::{debian, exec, migrate, python, say, stop};
+use crate::{debian, exec, python, say, stop};
+use build::Built;
+use programs::Selection;
 use report::Report;
+use servers::Keeper;
+use times::Times;
 
 /// The version that the lint configuration was written for.
 const CARGO_DENY: &str = "0.20.2";
 
 /// Packages with tests against the lab.
 const LAB_TESTS: &[&str] = &["magnum", "magnum-identity", "magnum-openstack", "magnum-conformance"];
-
-/// Lets tests end the server at any step of an operation; without it the tests that do so would not be compiled.
-const FAULT_POINTS: &[&str] = &["--features", "magnum/fault-points"];
 
 /// How `cargo xtask test` is called.
 #[derive(Debug, Args)]
@@ -39,12 +50,23 @@ pub(crate) struct Options {
     /// Install nothing; fail when something is missing.
     #[arg(long)]
     no_install: bool,
-    /// Minutes after which the tests are ended as hung.
-    #[arg(long, default_value_t = 40)]
+    /// Minutes after which a test program is ended as hung.
+    #[arg(long, default_value_t = 20)]
     time_limit: u64,
-    /// Handed to `cargo test`, such as `-p magnum-store` or the name of a test.
+    /// Which tests: `-p PACKAGE`, `--test PROGRAM`, each as often as you like; all else is handed to the test programs,
+    /// such as a part of a test's name.
     #[arg(last = true)]
-    cargo_test: Vec<String>,
+    tests: Vec<String>,
+}
+
+impl Options {
+    fn is_everything(&self) -> bool {
+        self.tests.is_empty()
+    }
+
+    fn lab_wanted(&self) -> bool {
+        !self.no_lab && (self.is_everything() || self.tests.iter().any(|word| LAB_TESTS.contains(&word.as_str())))
+    }
 }
 
 /// One part of the checks, in the order they are made.
@@ -52,10 +74,9 @@ pub(crate) struct Options {
 enum Part {
     /// Formatting.
     Fmt,
-    /// Lints, as errors.
-    Clippy,
-    /// Documentation builds without a warning.
-    Doc,
+    /// Everything compiles, without a warning of the compiler, of clippy or of rustdoc.
+    #[value(aliases = ["clippy", "doc"])]
+    Build,
     /// Licences, sources and known flaws of the dependencies.
     Deny,
     /// The tests beneath the code, on SQLite alone: no server, no engine, no root.
@@ -65,45 +86,13 @@ enum Part {
 }
 
 /// What a run without `--only` does; `Tests` includes `Unit`.
-const ALL: &[Part] = &[Part::Fmt, Part::Clippy, Part::Doc, Part::Deny, Part::Tests];
-
-/// Runs the parts, all of them even when one fails.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let parts = if options.only.is_empty() { ALL } else { &options.only };
-    if parts.contains(&Part::Tests) && !debian::is_root() {
-        bail!(
-            "the tests make network namespaces and run container engines: run this as root, \
-             or without them: cargo xtask test --only fmt --only clippy --only deny --only unit"
-        );
-    }
-    let mut rows = say::table(&["part", "result", "time"]);
-    let mut failed = Vec::new();
-    let mut report = Report::default();
-    for &part in parts {
-        let began = Instant::now();
-        let outcome = run_part(workspace, options, part, &mut report);
-        stop::check()?;
-        if let Err(error) = &outcome {
-            say::error(error);
-            failed.push(part.name());
-        }
-        rows.add_row([part.name(), if outcome.is_ok() { "ok" } else { "FAILED" }, &say::seconds(began.elapsed())]);
-    }
-
-    println!("\n{rows}");
-    report.print();
-    if failed.is_empty() {
-        return Ok(());
-    }
-    bail!("failed: {}", failed.join(", "))
-}
+const ALL: &[Part] = &[Part::Fmt, Part::Build, Part::Deny, Part::Tests];
 
 impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
-            Self::Clippy => "clippy",
-            Self::Doc => "doc",
+            Self::Build => "build",
             Self::Deny => "deny",
             Self::Unit => "unit",
             Self::Tests => "tests",
@@ -111,60 +100,144 @@ impl Part {
     }
 }
 
-fn run_part(workspace: &Workspace, options: &Options, part: Part, report: &mut Report) -> Result<()> {
-    match part {
-        Part::Fmt => {
-            say::step("Formatting");
-            exec::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+/// Runs the parts, all of them even when one fails.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let began = Instant::now();
+    let parts = if options.only.is_empty() { ALL } else { &options.only };
+    if parts.contains(&Part::Tests) && !debian::is_root() {
+        bail!(
+            "the tests make network namespaces and run container engines: run this as root, \
+             or without them: cargo xtask test --only fmt --only build --only deny --only unit"
+        );
+    }
+    let times = Times::default();
+    let mut run = Run { workspace, options, times: &times, built: None, report: Report::default() };
+    let mut rows = say::table(&["part", "result", "time"]);
+    let mut failed = Vec::new();
+    if parts.iter().any(|part| matches!(part, Part::Build | Part::Deny | Part::Unit | Part::Tests)) {
+        install(workspace, options, &[debian::COMPILER])?;
+    }
+    thread::scope(|scope| -> Result<()> {
+        // Dropped at the latest when this block is left: then the servers end.
+        let mut keeper = parts.contains(&Part::Tests).then(|| Keeper::begin(scope, workspace, options, &times));
+        for &part in parts {
+            let began = Instant::now();
+            let outcome = run.part(part, &mut keeper);
+            stop::check()?;
+            if let Err(error) = &outcome {
+                say::error(error);
+                failed.push(part.name());
+            }
+            rows.add_row([part.name(), if outcome.is_ok() { "ok" } else { "FAILED" }, &say::seconds(began.elapsed())]);
         }
-        Part::Clippy => {
-            install(workspace, options, &[debian::COMPILER])?;
-            say::step("Lints");
-            exec::run(workspace.cargo().args([
-                "clippy",
-                "--locked",
-                "--workspace",
-                "--all-targets",
-                "--all-features",
-                "--",
-                "-D",
-                "warnings",
-            ]))
+        Ok(())
+    })?;
+
+    times.print();
+    rows.add_row(["all", if failed.is_empty() { "ok" } else { "FAILED" }, &say::seconds(began.elapsed())]);
+    say::line(format_args!("\n{rows}"));
+    run.report.print();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("failed: {}", failed.join(", "))
+}
+
+/// A run.
+struct Run<'a> {
+    workspace: &'a Workspace,
+    options: &'a Options,
+    times: &'a Times,
+    /// What was built, once it is.
+    built: Option<Built>,
+    report: Report,
+}
+
+impl Run<'_> {
+    fn part(&mut self, part: Part, keeper: &mut Option<Keeper<'_>>) -> Result<()> {
+        match part {
+            Part::Fmt => {
+                say::step("Formatting");
+                let mut fmt = self.workspace.cargo();
+                self.times.measure("formatting", || exec::run(fmt.args(["fmt", "--all", "--check"])))
+            }
+            Part::Build => self.build()?.check(),
+            Part::Deny => self.times.measure("dependencies", || deny(self.workspace, self.options)),
+            Part::Unit => self.unit_tests(),
+            Part::Tests => {
+                let keeper = keeper.take().context("the servers were not begun")?;
+                let outcome = self.all_tests(&keeper);
+                let ended = keeper.end();
+                outcome.and(ended)
+            }
         }
-        Part::Doc => {
-            install(workspace, options, &[debian::COMPILER])?;
-            say::step("Documentation");
-            exec::run(
-                workspace
-                    .cargo()
-                    .args(["doc", "--locked", "--workspace", "--all-features", "--no-deps", "--document-private-items"])
-                    .env("RUSTDOCFLAGS", "-D warnings"),
-            )
-        }
-        Part::Deny => deny(workspace, options),
-        Part::Unit => {
-            install(workspace, options, &[debian::COMPILER])?;
-            say::step("Tests beneath the code, on SQLite");
-            let mut tests = workspace.cargo();
-            tests.args(["test", "--locked", "--workspace", "--lib", "--bins", "--no-fail-fast"]);
-            test(&mut tests, options, report)
-        }
-        Part::Tests => all_tests(workspace, options, report),
+    }
+
+    /// Builds everything, once.
+    fn build(&mut self) -> Result<&Built> {
+        let built = match self.built.take() {
+            Some(built) => built,
+            None => {
+                say::step("Compiling everything, with lints and documentation");
+                if self.times.measure("taking dependencies from the cache", || dependencies::restore(self.workspace))? {
+                    say::note("dependencies that another checkout has compiled are used");
+                }
+                let began = Instant::now();
+                let built = build::build(self.workspace)?;
+                let what = format!("compiling {} crates ({} were there)", built.compiled, built.fresh);
+                self.times.step(&what, began.elapsed());
+                let kept = self.times.measure("keeping dependencies for other checkouts", || {
+                    dependencies::keep(self.workspace, &built.ours)
+                });
+                if let Err(error) = kept {
+                    // A full disk is no fault of the code.
+                    say::note(&format!("the compiled dependencies are not kept: {error:#}"));
+                }
+                built
+            }
+        };
+        Ok(self.built.insert(built))
+    }
+
+    fn unit_tests(&mut self) -> Result<()> {
+        let selection = Selection::of(&self.options.tests)?.units_only();
+        self.build()?;
+        say::step("Tests beneath the code, on SQLite");
+        self.test(&selection, Vec::new())
+    }
+
+    fn all_tests(&mut self, keeper: &Keeper<'_>) -> Result<()> {
+        let selection = Selection::of(&self.options.tests)?;
+        self.build()?;
+        let servers = self.times.measure("waiting for packages and servers", || keeper.wait())?;
+        say::step("Tests, side by side; what each prints comes when it has ended");
+        let selection = if self.options.is_everything() { selection.with_walks(servers.lab) } else { selection };
+        self.test(&selection, servers.environment)
+    }
+
+    fn test(&mut self, selection: &Selection, environment: Vec<(&'static str, std::ffi::OsString)>) -> Result<()> {
+        let Some(built) = &self.built else { bail!("nothing was built") };
+        let jobs = programs::jobs(self.workspace, &built.programs, selection, &environment, self.options.time_limit)?;
+        programs::run(jobs, self.times, &mut self.report)
     }
 }
 
 /// Installs packages, or with `--no-install` fails when there is something to install.
 fn install(workspace: &Workspace, options: &Options, packages: &[&[debian::Package]]) -> Result<()> {
-    if options.no_install { debian::require(packages) } else { debian::ensure(workspace, packages) }
+    install_answered(workspace, options, packages, "")
 }
 
-/// The same for packages of the lab, which have questions.
-fn install_answered(workspace: &Workspace, options: &Options, packages: &[&[debian::Package]]) -> Result<()> {
-    if options.no_install { debian::require(packages) } else { debian::ensure_answered(workspace, packages, PRESEED) }
+/// The same for packages that have questions.
+fn install_answered(
+    workspace: &Workspace,
+    options: &Options,
+    packages: &[&[debian::Package]],
+    answers: &str,
+) -> Result<()> {
+    if options.no_install { debian::require(packages) } else { debian::ensure_answered(workspace, packages, answers) }
 }
 
 fn deny(workspace: &Workspace, options: &Options) -> Result<()> {
-    install(workspace, options, &[debian::COMPILER])?;
     let ours = cargo_deny(workspace, options)?;
 
     say::step("Dependencies: licences, sources, bans, known flaws");
@@ -214,71 +287,4 @@ fn cargo_deny(workspace: &Workspace, options: &Options) -> Result<PathBuf> {
         fs::remove_dir_all(folder.join("build")).context("cannot remove what building cargo-deny left")
     })?;
     Ok(folder.join("bin/cargo-deny"))
-}
-
-fn all_tests(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {
-    install(workspace, options, &[debian::COMPILER, debian::NODES, debian::DATABASES, debian::PYTHON])?;
-    let openstack = python::openstack_client(workspace, !options.no_install)?;
-    let schemathesis = python::schemathesis(workspace, !options.no_install)?;
-
-    let everything = options.cargo_test.is_empty();
-    let lab_wanted =
-        !options.no_lab && (everything || options.cargo_test.iter().any(|word| LAB_TESTS.contains(&word.as_str())));
-    if lab_wanted {
-        install_answered(workspace, options, &[&lab::packages(LOOKUPS)])?;
-    }
-    if everything || options.cargo_test.iter().any(|word| word == "magnum") {
-        say::step("Building the programs that the tests run");
-        exec::run(workspace.cargo().args(["build", "--locked", "--workspace", "--bins"]).args(FAULT_POINTS))?;
-    }
-
-    say::step("Starting PostgreSQL and MariaDB for the tests");
-    let postgres = databases::postgres()?;
-    let mariadb = databases::mariadb()?;
-    say::note("both listen on free loopback ports, as unprivileged users, with data in temporary folders");
-
-    let mut lab = if lab_wanted { Some(Lab::any(workspace, LOOKUPS)?) } else { None };
-
-    say::step("Tests");
-    let mut tests = workspace.cargo();
-    if let Some(lab) = &lab {
-        tests.env("MAGNUM_TEST_LAB", lab.description()).env("MAGNUM_TEST_REQUIRE_LAB", "1");
-    }
-    tests
-        .args(["test", "--locked", "--no-fail-fast"])
-        .env("MAGNUM_TEST_POSTGRES_URL", postgres.url())
-        .env("MAGNUM_TEST_MARIADB_URL", mariadb.url())
-        .env("MAGNUM_TEST_REQUIRE_DATABASES", "1")
-        .env("MAGNUM_TEST_REQUIRE_CLIENT", "1")
-        .env("MAGNUM_TEST_OPENSTACK", &openstack)
-        .env("MAGNUM_TEST_SCHEMATHESIS", schemathesis);
-    if everything {
-        tests.arg("--workspace").args(FAULT_POINTS);
-    }
-    let mut outcome = test(&mut tests, options, report);
-    if let Some(lab) = lab.as_mut().filter(|_| everything) {
-        let walked = migrate::RELEASES.iter().try_for_each(|&release| {
-            migrate::follow(workspace, lab, release, &workspace.in_target("debug/magnum"), &openstack)
-        });
-        outcome = outcome.and(walked);
-    }
-    let down = lab.map_or(Ok(()), Lab::down);
-    let stopped = [postgres, mariadb].map(Database::stop);
-    outcome?;
-    down?;
-    stopped.into_iter().collect()
-}
-
-/// Runs `cargo test`, shows its output as it comes and counts.
-fn test(command: &mut Command, options: &Options, report: &mut Report) -> Result<()> {
-    command.args(&options.cargo_test);
-    let limit = Duration::from_secs(options.time_limit.saturating_mul(60));
-    let status = exec::lines(command, limit, |line| {
-        println!("{line}");
-        report.read(line);
-    })?;
-    if !status.success() {
-        bail!("the tests failed");
-    }
-    report.check()
 }

@@ -27,15 +27,19 @@ pub fn engines_wanted() -> bool {
     wanted
 }
 
-/// The agent of this build. Cargo builds no other package's programs for a test, so it is asked to.
+/// The agent of this build: `MAGNUM_TEST_AGENT`. Cargo builds no other package's programs for a test, so without that it is
+/// asked to, with the features of all, for which everything is compiled already.
 fn agent() -> &'static Path {
     static AGENT: OnceLock<PathBuf> = OnceLock::new();
     AGENT.get_or_init(|| {
+        if let Some(agent) = std::env::var_os("MAGNUM_TEST_AGENT") {
+            return agent.into();
+        }
         // target/debug/deps/<this test>
         let own = std::env::current_exe().unwrap();
         let profile = own.parent().and_then(Path::parent).unwrap();
         let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "magnum-agent", "--target-dir"])
+            .args(["build", "--quiet", "--workspace", "--all-features", "--bin", "magnum-agent", "--target-dir"])
             .arg(profile.parent().unwrap())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
