@@ -9,7 +9,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderName, HeaderValue, Request as HttpRequest};
 use magnum_api::{ApiOptions, ApiState, DriverPlanner, Metrics};
 use magnum_certs::{KeyKind, SealKey, Vault};
-use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
+use magnum_domain::driver::{
+    ClusterType, Driver, DriverError, Drivers, Facts, Health, NodeDemand, Plan, Progress, Snapshot, Step,
+};
 use magnum_domain::{ClusterTemplate, HealthStatus, Labels, OperationKind};
 use magnum_policy::Policy;
 use prometheus_client::registry::Registry;
@@ -50,7 +52,7 @@ impl Driver for Nothing {
         !self.is_simple
     }
 
-    async fn preflight(&self, _: &ClusterTemplate, _: &Labels, _: u32) -> Result<(), DriverError> {
+    async fn preflight(&self, _: &ClusterTemplate, _: &Labels, _: NodeDemand) -> Result<(), DriverError> {
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use magnum_domain::ClusterStatus;
 use magnum_domain::cloud::{LookupError, Thing};
 use magnum_domain::driver::DriverError;
 use magnum_identity::AuthError;
@@ -196,6 +197,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         | StoreError::WrongOperationState { .. } => StatusCode::CONFLICT,
         StoreError::QuotaExceeded { .. } => StatusCode::FORBIDDEN,
         StoreError::TemplateInUse { .. }
+        | StoreError::ClusterTooLarge { .. }
         | StoreError::InvalidSortKey(_)
         | StoreError::InvalidMarker
         | StoreError::Unstorable { .. } => StatusCode::BAD_REQUEST,
@@ -213,12 +215,16 @@ fn store_message(error: &StoreError) -> String {
             "Resource limit exceeded: You have reached the maximum clusters per project, {limit}. \
              You may delete a cluster to make room for a new one."
         ),
+        StoreError::ClusterTooLarge { what, limit } => format!(
+            "The cluster would have more than {limit} {what}, which is as many as a cluster may have here. Ask for fewer, \
+             or have the operator raise the limit."
+        ),
         StoreError::TooManyNodes(error) => format!("{}.", error),
         StoreError::TemplateInUse { uuid } => {
             format!("ClusterTemplate {uuid} is referenced by one or multiple clusters.")
         }
         StoreError::WrongStatus { status, busy_with: None } => {
-            format!("The cluster is {status}, which does not allow this. Bring it to a COMPLETE status first.")
+            format!("The cluster is {status}, which does not allow this. {}", way_out(status))
         }
         StoreError::WrongStatus { status, busy_with: Some(kind) } => format!(
             "The cluster is {status}: its operation {} is not finished. Wait for it, or cancel it, and try again.",
@@ -244,6 +250,17 @@ fn store_message(error: &StoreError) -> String {
         }
         StoreError::Unavailable(_) => NO_DATABASE.to_owned(),
         _ => INTERNAL.to_owned(),
+    }
+}
+
+/// What leads out of a status that allows nothing else.
+fn way_out(status: &ClusterStatus) -> &'static str {
+    match status {
+        ClusterStatus::CreateFailed => "Retry the operation that failed, or delete the cluster and make it anew.",
+        ClusterStatus::DeleteFailed => "Delete it again.",
+        ClusterStatus::DeleteInProgress | ClusterStatus::DeleteComplete => "It is being deleted; make a new one.",
+        status if status.is_in_progress() => "Wait for the end of what is being done.",
+        _ => "Bring it to a COMPLETE status first.",
     }
 }
 

@@ -10,6 +10,7 @@ use crate::field::read::{ENTRIES, whole_number};
 use crate::field::{one, read::Quoted, read::Whole, table};
 use crate::link::{BaseUrl, LinkOptions};
 use crate::microversion::{MAXIMUM, MINIMUM, Microversion, VERSION_HEADER};
+use crate::options::SizeLimits;
 use crate::page::{self, Marker};
 use crate::patch::{Patch, Rules};
 use crate::python;
@@ -29,7 +30,9 @@ fn stored() -> Map<String, Value> {
 pub fn json_patch(data: &[u8]) {
     let Ok(body) = serde_json::from_slice::<Value>(data) else { return };
     let before = stored();
-    let Ok(differs) = Patch::read(Some(body), &TEMPLATE).and_then(|patch| patch.apply(&before, &TEMPLATE)) else {
+    let Ok(differs) =
+        Patch::read(Some(body), &TEMPLATE).and_then(|patch| patch.apply(&before, &TEMPLATE, &SizeLimits::default()))
+    else {
         return;
     };
     for (name, value) in &differs {
@@ -41,7 +44,7 @@ pub fn json_patch(data: &[u8]) {
 /// Insists that reading a value that was read changes nothing.
 fn settled(name: &str, value: &Value) {
     let Some(field) = table::CLUSTER_TEMPLATE.field(name).filter(|_| !value.is_null()) else { return };
-    match one(field, value, &Whole { argument: name, body: Quoted::Value(value) }) {
+    match one(field, value, &Whole { argument: name, body: Quoted::Value(value), sizes: &SizeLimits::default() }) {
         Ok(again) => assert!(again == *value, "{name}: {value} is read again as {again}"),
         Err(error) => panic!("{name}: {value} was taken and is refused the second time: {error}"),
     }
@@ -65,7 +68,7 @@ fn patched(value: Value) -> Option<Value> {
     let patch = json!([{"op": "replace", "path": "/labels", "value": value}]);
     let before = json!({"labels": {"": ""}});
     let patch = Patch::read(Some(patch), &TEMPLATE).ok()?;
-    patch.apply(before.as_object()?, &TEMPLATE).ok()?.remove("labels")
+    patch.apply(before.as_object()?, &TEMPLATE, &SizeLimits::default()).ok()?.remove("labels")
 }
 
 /// A literal is the same when it is printed and read again.

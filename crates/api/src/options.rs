@@ -37,6 +37,8 @@ pub struct ApiOptions {
     pub network_drivers: BTreeMap<String, NetworkDrivers>,
     /// Group `[x509]`.
     pub signing: SigningRules,
+    /// How large what one request asks for may be.
+    pub sizes: SizeLimits,
     /// Event streams a project may hold open at the same time. Default 32.
     pub streams_per_project: usize,
     /// What `/healthcheck` looks at, and tells.
@@ -134,6 +136,33 @@ pub struct RateOptions {
     pub longest_wait: Duration,
 }
 
+/// How large what one request asks for may be, whichever way it comes: a body, a patch, a label, an older name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizeLimits {
+    /// `[limits] max_nodes_per_nodegroup`. Default 500.
+    pub nodes_per_nodegroup: u32,
+    /// `[limits] max_nodes_per_cluster`. Default 1000.
+    pub nodes_per_cluster: u32,
+    /// `[limits] max_nodegroups_per_cluster`. Default 100.
+    pub nodegroups_per_cluster: u32,
+    /// `[limits] max_volume_size`, in GB. Default 16,384.
+    pub volume_gigabytes: u32,
+    /// `[limits] max_create_timeout`, in minutes. Default 10,080: a week.
+    pub timeout_minutes: u32,
+}
+
+impl Default for SizeLimits {
+    fn default() -> Self {
+        Self {
+            nodes_per_nodegroup: 500,
+            nodes_per_cluster: 1000,
+            nodegroups_per_cluster: 100,
+            volume_gigabytes: 16_384,
+            timeout_minutes: 7 * 24 * 60,
+        }
+    }
+}
+
 impl Default for RateOptions {
     fn default() -> Self {
         Self {
@@ -161,6 +190,7 @@ impl Default for ApiOptions {
             default_driver: None,
             network_drivers: BTreeMap::new(),
             signing: SigningRules::default(),
+            sizes: SizeLimits::default(),
             streams_per_project: 32,
             health: HealthOptions::default(),
             rates: RateOptions::default(),

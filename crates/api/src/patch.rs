@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{ApiError, Result};
 use crate::field::read::{Quoted, Whole, preset, shorten, wrong};
 use crate::field::{BodySpec, FieldType, one};
+use crate::options::SizeLimits;
 use crate::python;
 
 /// Most changes in one patch.
@@ -66,10 +67,15 @@ impl Patch {
     /// Applies the patch to what is stored, and answers what differs afterwards, by field.
     ///
     /// `stored` has every member of the resource; a member that is removed takes its preset.
-    pub(crate) fn apply(&self, stored: &Map<String, Value>, rules: &Rules) -> Result<Map<String, Value>> {
+    pub(crate) fn apply(
+        &self,
+        stored: &Map<String, Value>,
+        rules: &Rules,
+        sizes: &SizeLimits,
+    ) -> Result<Map<String, Value>> {
         let mut patched = stored.clone();
         for change in &self.0 {
-            self.apply_one(change, &mut patched, stored, rules)?;
+            self.apply_one(change, &mut patched, stored, (rules, sizes))?;
         }
         let mut differs = Map::new();
         for (name, before) in stored {
@@ -89,7 +95,7 @@ impl Patch {
         change: &Change,
         patched: &mut Map<String, Value>,
         stored: &Map<String, Value>,
-        rules: &Rules,
+        bounds: (&Rules, &SizeLimits),
     ) -> Result<()> {
         let root = change.root();
         let (inner, deeper) = change.inner();
@@ -118,7 +124,7 @@ impl Patch {
                 }
                 Verb::Add | Verb::Replace => {}
             }
-            let value = self.typed(root, &change.value, rules)?;
+            let value = self.typed(root, &change.value, bounds)?;
             patched.insert(root.to_owned(), value);
             return Ok(());
         }
@@ -137,13 +143,13 @@ impl Patch {
         entries.insert(key.to_owned(), change.value.clone());
         // The whole is read again: the new entry must be of the right type, and leave it within bounds.
         let whole = Value::Object(entries.clone());
-        let value = self.typed(root, &whole, rules)?;
+        let value = self.typed(root, &whole, bounds)?;
         patched.insert(root.to_owned(), value);
         Ok(())
     }
 
     /// Reads a new value by the table of fields, after the spellings that only patches have.
-    fn typed(&self, root: &str, value: &Value, rules: &Rules) -> Result<Value> {
+    fn typed(&self, root: &str, value: &Value, (rules, sizes): (&Rules, &SizeLimits)) -> Result<Value> {
         let Some(field) = rules.fields.field(root) else { return Ok(value.clone()) };
         let literal = match (field.kind, value) {
             (FieldType::Dictionary, Value::String(text)) => Some(self.dictionary(text)?),
@@ -156,7 +162,7 @@ impl Patch {
             _ => None,
         };
         let value = literal.as_ref().unwrap_or(value);
-        one(field, value, &Whole { argument: root, body: Quoted::Value(value) })
+        one(field, value, &Whole { argument: root, body: Quoted::Value(value), sizes })
     }
 
     /// A literal, or `k=v,k2=v2`, which is how Terraform sends labels.
@@ -309,7 +315,7 @@ mod tests {
     }
 
     fn applied(patch: Value) -> Result<Value> {
-        Patch::read(Some(patch), &RULES)?.apply(&stored(), &RULES).map(Value::Object)
+        Patch::read(Some(patch), &RULES)?.apply(&stored(), &RULES, &SizeLimits::default()).map(Value::Object)
     }
 
     #[test]

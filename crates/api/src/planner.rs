@@ -1,7 +1,7 @@
 //! What drivers are asked before a request is accepted.
 
 use async_trait::async_trait;
-use magnum_domain::driver::{DriverError, Drivers, Plan, Snapshot};
+use magnum_domain::driver::{DriverError, Drivers, NodeDemand, Plan, Snapshot};
 use magnum_domain::{ClusterTemplate, Labels, OperationKind};
 
 /// The drivers, seen from the API: none of this changes anything.
@@ -22,11 +22,16 @@ pub trait Planner: Send + Sync {
     /// Whether the template's driver can resize the group of masters.
     fn resizes_masters(&self, template: &ClusterTemplate) -> bool;
 
-    /// Whether a cluster can be made here at all.
+    /// Whether the nodes that a change asks for can be made here at all.
     ///
     /// # Errors
     /// [`DriverError::Unsupported`] with one line that says what to do.
-    async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError>;
+    async fn preflight(
+        &self,
+        template: &ClusterTemplate,
+        labels: &Labels,
+        demand: NodeDemand,
+    ) -> Result<(), DriverError>;
 
     /// What would have to be done to bring about what the snapshot wants.
     ///
@@ -65,8 +70,13 @@ impl Planner for DriverPlanner {
         self.0.select(template).is_ok_and(|driver| driver.resizes_masters())
     }
 
-    async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {
-        self.0.select(template)?.preflight(template, labels, nodes).await
+    async fn preflight(
+        &self,
+        template: &ClusterTemplate,
+        labels: &Labels,
+        demand: NodeDemand,
+    ) -> Result<(), DriverError> {
+        self.0.select(template)?.preflight(template, labels, demand).await
     }
 
     async fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DriverError> {

@@ -127,7 +127,7 @@ async fn go_back(conductor: &Conductor, operation: &Operation) -> Result<(), Con
         nodegroups: vec![(group, resized)],
         ..Change::default()
     };
-    let may_go_back = |status: &ClusterStatus| *status == ClusterStatus::UpdateFailed;
+    let may_go_back = |status: &ClusterStatus| OperationKind::Rollback.is_allowed_in(status);
     match conductor.store.request_operation(rollback, &may_go_back, change).await {
         // Somebody was faster with another change, or with a delete.
         Ok(_) | Err(StoreError::WrongStatus { .. } | StoreError::NotFound { .. }) => Ok(()),

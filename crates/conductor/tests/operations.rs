@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_conductor::{Conductor, Options};
 use magnum_domain::driver::{
-    Admission, ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step,
+    Admission, ClusterType, Driver, DriverError, Drivers, Facts, Health, NodeDemand, Plan, Progress, Snapshot, Step,
 };
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{
@@ -64,7 +64,7 @@ impl Driver for Scripted {
         vec![ClusterType { server_type: "vm".to_owned(), os: "local".to_owned(), coe: "swarm-mode".to_owned() }]
     }
 
-    async fn preflight(&self, _: &ClusterTemplate, _: &Labels, _: u32) -> Result<(), DriverError> {
+    async fn preflight(&self, _: &ClusterTemplate, _: &Labels, _: NodeDemand) -> Result<(), DriverError> {
         Ok(())
     }
 

@@ -335,6 +335,16 @@ pub struct LimitSettings {
     pub login_attempts_per_minute: u32,
     /// Event streams at the same time.
     pub event_streams: usize,
+    /// Nodes of one node group.
+    pub max_nodes_per_nodegroup: u32,
+    /// Nodes of one cluster.
+    pub max_nodes_per_cluster: u32,
+    /// Node groups of one cluster.
+    pub max_nodegroups_per_cluster: u32,
+    /// GB of one volume.
+    pub max_volume_size: u32,
+    /// Minutes of one operation.
+    pub max_create_timeout: u32,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: whether `X-Forwarded-*` headers are believed.
     pub trust_proxy_headers: bool,
 }
@@ -361,6 +371,11 @@ impl LimitSettings {
             stream_idle_timeout: values.get("limits", "stream_idle_timeout")?,
             login_attempts_per_minute: values.get("limits", "login_attempts_per_minute")?,
             event_streams: values.get("limits", "event_streams")?,
+            max_nodes_per_nodegroup: values.get("limits", "max_nodes_per_nodegroup")?,
+            max_nodes_per_cluster: values.get("limits", "max_nodes_per_cluster")?,
+            max_nodegroups_per_cluster: values.get("limits", "max_nodegroups_per_cluster")?,
+            max_volume_size: values.get("limits", "max_volume_size")?,
+            max_create_timeout: values.get("limits", "max_create_timeout")?,
             trust_proxy_headers: values.get("oslo_middleware", "enable_proxy_headers_parsing")?,
         })
     }

@@ -81,6 +81,29 @@ impl Plan {
     }
 }
 
+/// How many nodes a change asks of the infrastructure, at the moment when it asks for most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeDemand {
+    /// Nodes of the cluster that are there at the same time: those that stay, those that leave, those that come.
+    pub total: u32,
+    /// Of these, nodes that are yet to be made.
+    pub new: u32,
+}
+
+impl NodeDemand {
+    /// A new cluster of so many nodes.
+    #[must_use]
+    pub fn of_new_cluster(nodes: u32) -> Self {
+        Self { total: nodes, new: nodes }
+    }
+
+    /// Whether the cluster has no node yet.
+    #[must_use]
+    pub fn is_new_cluster(self) -> bool {
+        self.total == self.new
+    }
+}
+
 /// What a driver reads off a cluster that is up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -145,11 +168,17 @@ pub trait Driver: Send + Sync {
         false
     }
 
-    /// Whether a cluster from this template can be made here at all: rights, packages, kernel, room.
+    /// Whether nodes from this template can be made here at all: rights, packages, kernel, room. Called before anything
+    /// that makes nodes is accepted, and before it is planned to be shown.
     ///
     /// # Errors
-    /// [`DriverError::Unsupported`] with one line that says what to do. Called before a cluster is accepted.
-    async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError>;
+    /// [`DriverError::Unsupported`] with one line that says what to do.
+    async fn preflight(
+        &self,
+        template: &ClusterTemplate,
+        labels: &Labels,
+        demand: NodeDemand,
+    ) -> Result<(), DriverError>;
 
     /// Compares what is wanted with what is there. Changes nothing.
     ///

@@ -10,6 +10,17 @@ pub const MASTER: &str = "master";
 /// Usual role word of the other groups.
 pub const WORKER: &str = "worker";
 
+/// Label of a node with its group's role.
+pub const NODE_ROLE: &str = "magnum.openstack.org/role";
+/// Label of a node with its group's name.
+pub const NODE_GROUP: &str = "magnum.openstack.org/nodegroup";
+
+/// Whether a label of nodes is set by the service, so that a group can't have one of its own by that name.
+#[must_use]
+pub fn is_reserved(label: &str) -> bool {
+    label.starts_with("magnum.openstack.org/") || matches!(label, "magnum.role" | "magnum.nodegroup")
+}
+
 /// A taint put on each node of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taint {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::Timestamp;
+use crate::{ClusterStatus, Timestamp};
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +57,34 @@ impl OperationKind {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         serde_json::from_value(Value::from(word)).ok()
+    }
+}
+
+impl OperationKind {
+    /// Whether it may be asked for while a cluster has this status, as far as the status goes: the one table.
+    ///
+    /// At rest, and after a change that failed, anything may be asked for. While a change is on its way, so may a change
+    /// of another node group, which waits for it. A cluster that could not be made, or is being made or deleted, can
+    /// only be deleted; an operation that failed can be retried as well.
+    #[must_use]
+    pub fn is_allowed_in(self, status: &ClusterStatus) -> bool {
+        let changeable = status.is_settled()
+            || matches!(
+                status,
+                ClusterStatus::UpdateFailed | ClusterStatus::RollbackFailed | ClusterStatus::ResumeFailed
+            );
+        match self {
+            Self::Delete => true,
+            Self::Create => false,
+            Self::Update | Self::Upgrade | Self::RotateCa => changeable,
+            Self::Resize
+            | Self::NodegroupCreate
+            | Self::NodegroupUpdate
+            | Self::NodegroupDelete
+            | Self::RotateCredential => changeable || *status == ClusterStatus::UpdateInProgress,
+            // The conductor's own answer to an update that failed.
+            Self::Rollback => *status == ClusterStatus::UpdateFailed,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::Router;
 use magnum_api::{
     ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCloud, Metrics, NetworkDrivers,
-    Projects, RateOptions,
+    Projects, RateOptions, SizeLimits,
 };
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
@@ -124,6 +124,7 @@ fn local_options(settings: &Settings, connections: &Connections) -> anyhow::Resu
     };
     let mut options = LocalOptions::new(local.state_dir.clone(), agent);
     options.subnet = subnet;
+    options.max_nodes = local.max_nodes;
     options.api_ports = local.api_ports.first..=local.api_ports.last;
     options.parallel_steps = local.parallel_steps.unwrap_or(options.parallel_steps);
     options.connections = connections.clusters.clone();
@@ -325,6 +326,13 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
             allowed_key_usage: x509.allowed_key_usage.clone(),
         },
         streams_per_project: settings.limits.event_streams,
+        sizes: SizeLimits {
+            nodes_per_nodegroup: settings.limits.max_nodes_per_nodegroup,
+            nodes_per_cluster: settings.limits.max_nodes_per_cluster,
+            nodegroups_per_cluster: settings.limits.max_nodegroups_per_cluster,
+            volume_gigabytes: settings.limits.max_volume_size,
+            timeout_minutes: settings.limits.max_create_timeout,
+        },
         rates: RateOptions {
             requests_per_second: settings.limits.requests_per_second,
             request_burst: settings.limits.request_burst,

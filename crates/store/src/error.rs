@@ -41,6 +41,14 @@ pub enum StoreError {
         /// Greatest number of clusters.
         limit: i32,
     },
+    /// The cluster would become larger than clusters may be.
+    #[error("the cluster may have {limit} {what} at most")]
+    ClusterTooLarge {
+        /// `nodes` or `node groups`.
+        what: &'static str,
+        /// The greatest number.
+        limit: u32,
+    },
     /// A cluster's node groups want more nodes than any cluster may have.
     #[error(transparent)]
     TooManyNodes(#[from] TooManyNodes),

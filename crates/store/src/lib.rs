@@ -53,7 +53,7 @@ pub use json::LabelsText;
 pub use nodegroup::{NodeCounts, NodegroupChange, NodegroupSummary};
 pub use outcome::{ClusterOutcome, NodegroupOutcome};
 pub use page::{Ident, Page, Scope, SortDir};
-pub use request::Change;
+pub use request::{Change, ClusterLimits};
 pub use schema::Schema;
 pub use seal::{Seal, SealError};
 pub use upgrade::UpgradeStep;

@@ -1,11 +1,13 @@
 //! Nodes. Which ones a cluster should have is in `reconcile.rs`.
 
+use std::collections::HashMap;
+
 use magnum_domain::agent::{DesiredNode, ObservedNode};
 use magnum_domain::nodes::NewNode;
-use magnum_domain::{Node, NodePhase, now};
+use magnum_domain::{ClusterStatus, Node, NodePhase, now};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{CaseStatement, Expr};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::entity::node;
@@ -37,6 +39,35 @@ impl Store {
             .all(db)
             .await?;
         rows.into_iter().map(|row| self.node_from_row(row)).collect()
+    }
+
+    /// How many nodes there are of all clusters, with those that unfinished operations are yet to add to their rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_all_nodes(&self) -> Result<u64> {
+        let rows: Vec<(String, String)> = node::Entity::find()
+            .select_only()
+            .columns([node::Column::ClusterUuid, node::Column::Phase])
+            .into_tuple()
+            .all(self.read())
+            .await?;
+        let mut staying: HashMap<&str, u64> = HashMap::new();
+        for (cluster, _) in rows.iter().filter(|(_, phase)| !LEAVING.contains(&phase.as_str())) {
+            *staying.entry(cluster).or_default() += 1;
+        }
+        let busy: Vec<Uuid> = self.busy_clusters().await?.into_iter().collect();
+        let mut wanted: HashMap<Uuid, u64> = HashMap::new();
+        for group in self.nodegroups_of(&busy).await? {
+            if group.status != Some(ClusterStatus::DeleteInProgress) {
+                *wanted.entry(group.cluster_id).or_default() += u64::try_from(group.node_count).unwrap_or(0);
+            }
+        }
+        let missing = wanted.iter().map(|(cluster, wanted)| {
+            let staying = staying.get(cluster.to_string().as_str()).copied().unwrap_or(0);
+            wanted.saturating_sub(staying)
+        });
+        Ok(rows.len() as u64 + missing.sum::<u64>())
     }
 
     /// One node.

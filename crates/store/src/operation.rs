@@ -4,6 +4,7 @@
 //! Leases compare with the clock of the process that looks, so the clocks of conductors must agree to well within a
 //! lease.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use magnum_domain::operation::{Arguments, NewOperation};
@@ -284,6 +285,20 @@ impl Store {
             crate::event::insert(tx, &warned).await?;
         }
         Ok(())
+    }
+}
+
+impl Store {
+    /// Clusters with operations that are not finished.
+    pub(crate) async fn busy_clusters(&self) -> Result<BTreeSet<Uuid>> {
+        let rows: Vec<(i64, String)> = operation::Entity::find()
+            .select_only()
+            .columns([operation::Column::Id, operation::Column::ClusterUuid])
+            .filter(operation::Column::State.is_in(UNFINISHED))
+            .into_tuple()
+            .all(self.read())
+            .await?;
+        rows.iter().map(|(id, cluster)| row::uuid(TABLE, "cluster_uuid", *id, cluster)).collect()
     }
 }
 

@@ -24,6 +24,35 @@ pub struct Change {
     pub nodegroups: Vec<(Uuid, NodegroupChange)>,
     /// A node group that comes into being.
     pub new_nodegroup: Option<Nodegroup>,
+    /// How large the cluster may become by it; `None` where it can't become larger.
+    pub limits: Option<ClusterLimits>,
+}
+
+/// How large a cluster may be. Looked at in the transaction that makes it larger, since several requests may be on their
+/// way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClusterLimits {
+    /// Greatest number of nodes, of all node groups together.
+    pub nodes: u32,
+    /// Greatest number of node groups.
+    pub nodegroups: u32,
+}
+
+impl ClusterLimits {
+    /// Whether the node groups of a cluster may become those of `after`. What is too large already may become smaller.
+    fn hold(self, before: &[Nodegroup], after: &[Nodegroup]) -> Result<()> {
+        let nodes = |groups: &[Nodegroup]| {
+            let staying = groups.iter().filter(|group| group.status != Some(ClusterStatus::DeleteInProgress));
+            staying.map(|group| u64::try_from(group.node_count).unwrap_or(0)).sum::<u64>()
+        };
+        if nodes(after) > nodes(before).max(self.nodes.into()) {
+            return Err(StoreError::ClusterTooLarge { what: "nodes", limit: self.nodes });
+        }
+        if after.len() > before.len() && after.len() > usize::try_from(self.nodegroups).unwrap_or(usize::MAX) {
+            return Err(StoreError::ClusterTooLarge { what: "node groups", limit: self.nodegroups });
+        }
+        Ok(())
+    }
 }
 
 impl Store {
@@ -36,7 +65,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::WrongStatus`] when `allowed` refuses the status or another operation is
-    /// on its way; [`StoreError::Duplicate`] when the new node group's name is taken.
+    /// on its way; [`StoreError::Duplicate`] when the new node group's name is taken;
+    /// [`StoreError::ClusterTooLarge`].
     pub async fn request_operation(
         &self,
         new: NewOperation,
@@ -86,11 +116,18 @@ impl Store {
             ..Default::default()
         };
         self.update_cluster_row(tx, new.cluster_uuid, row).await?;
+        let before = match change.limits {
+            Some(_) => self.nodegroups_in(tx, new.cluster_uuid).await?,
+            None => Vec::new(),
+        };
         for (uuid, change) in &change.nodegroups {
             self.change_nodegroup(tx, *uuid, change).await?;
         }
         if let Some(group) = &change.new_nodegroup {
             self.insert_nodegroup(tx, group).await?;
+        }
+        if let Some(limits) = change.limits {
+            limits.hold(&before, &self.nodegroups_in(tx, new.cluster_uuid).await?)?;
         }
         let made = self.insert_operation(tx, new).await?;
         let message = format!("{} requested", new.kind.as_str());

@@ -9,7 +9,9 @@ use common::Database;
 use common::rows::{a_cluster, nodegroup, operation};
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{Cluster, ClusterStatus, NodePhase, OperationKind, OperationState};
-use magnum_store::{Change, ClusterOutcome, Ident, NodegroupChange, NodegroupOutcome, Scope, Store, StoreError};
+use magnum_store::{
+    Change, ClusterLimits, ClusterOutcome, Ident, NodegroupChange, NodegroupOutcome, Scope, Store, StoreError,
+};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -97,6 +99,31 @@ on_every_database! {
         assert_eq!(store.claim_operation("c", LEASE).await.unwrap().unwrap().uuid, two.uuid);
         end(&store, two.uuid, gpu, OperationState::Succeeded, ClusterStatus::UpdateComplete).await;
         assert_eq!(status(&store, &cluster).await, ClusterStatus::UpdateComplete);
+    }
+
+    /// Two changes that each fit, and together do not.
+    async fn a_cluster_becomes_no_larger_than_it_may_be(database: Database) {
+        let store = database.store().await;
+        let (cluster, [_, workers, gpu]) = settled(&store).await;
+        let limits = Some(ClusterLimits { nodes: 7, nodegroups: 3 });
+        let grown = |group: Uuid, count: i32| Change { limits, ..shrunk(group, count) };
+        store
+            .request_operation(of_group(&cluster, OperationKind::Resize, Some(workers)), &any, grown(workers, 4))
+            .await
+            .unwrap();
+        let second = of_group(&cluster, OperationKind::Resize, Some(gpu));
+        let refused = store.request_operation(second.clone(), &any, grown(gpu, 3)).await;
+        assert!(matches!(refused, Err(StoreError::ClusterTooLarge { what: "nodes", limit: 7 })), "{refused:?}");
+        let fourth = nodegroup(&cluster, "fourth", "worker", 0);
+        let another = of_group(&cluster, OperationKind::NodegroupCreate, Some(fourth.uuid));
+        let change = Change { new_nodegroup: Some(fourth), limits, ..Change::default() };
+        let refused = store.request_operation(another, &any, change).await;
+        assert!(matches!(refused, Err(StoreError::ClusterTooLarge { what: "node groups", limit: 3 })), "{refused:?}");
+        assert_eq!(store.nodegroups_of(&[cluster.uuid]).await.unwrap().len(), 3, "nothing was written");
+        store.request_operation(second, &any, grown(gpu, 1)).await.unwrap();
+        // What is wanted counts before it is there: six nodes, of which five are.
+        assert_eq!(store.nodes(cluster.uuid).await.unwrap().len(), 5);
+        assert_eq!(store.count_all_nodes().await.unwrap(), 6);
     }
 
     async fn other_changes_find_the_cluster_busy(database: Database) {

@@ -10,6 +10,8 @@ pub(crate) mod table;
 
 pub(crate) use read::{Body, one, read};
 
+use crate::options::SizeLimits;
+
 /// What a field may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FieldType {
@@ -34,6 +36,13 @@ pub(crate) enum FieldType {
         /// Greatest.
         max: i32,
     },
+    /// A whole number of something that the operator limits.
+    Amount {
+        /// Smallest.
+        min: i32,
+        /// Of what.
+        of: Measure,
+    },
     /// Yes or no, in every spelling of §2 of the reference.
     Boolean,
     /// One of some words.
@@ -50,6 +59,30 @@ pub(crate) enum FieldType {
     NameServers,
     /// Anything: it is not looked at.
     Anything,
+}
+
+/// What a request may ask for so many of, by limits that the operator sets: the one rule for bodies, patches, labels and
+/// older names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Nodes of one group, and bounds and batches of them.
+    Nodes,
+    /// GB of one volume.
+    Gigabytes,
+    /// Minutes of one operation.
+    Minutes,
+}
+
+impl Measure {
+    /// The greatest number, and the option of `[limits]` that says so.
+    pub(crate) fn most(self, sizes: &SizeLimits) -> (i32, &'static str) {
+        let (most, option) = match self {
+            Self::Nodes => (sizes.nodes_per_nodegroup, "max_nodes_per_nodegroup"),
+            Self::Gigabytes => (sizes.volume_gigabytes, "max_volume_size"),
+            Self::Minutes => (sizes.timeout_minutes, "max_create_timeout"),
+        };
+        (i32::try_from(most).unwrap_or(i32::MAX), option)
+    }
 }
 
 /// Who may set a field.

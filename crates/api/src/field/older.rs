@@ -2,7 +2,7 @@
 //! reference). What is shown of them is the same table.
 
 use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
-use super::table::{COES, POSITIVE, STATUSES, TEXT, field, fixed};
+use super::table::{COES, GIGABYTES, MINUTES, SOME_NODES, STATUSES, TEXT, field, fixed};
 use super::{BodySpec, FieldSpec, FieldType};
 
 /// `POST` and `PATCH /v1/bays`.
@@ -12,14 +12,13 @@ pub(crate) const BAY: BodySpec = BodySpec {
         FieldSpec::ignored("uuid", FieldType::Uuid),
         field("name", FieldType::Name { max: 242 }, "Name, not unique; made up when it is not given."),
         field("baymodel_id", FieldType::FreeText, "UUID or name of the bay model.").mandatory(),
-        field("node_count", POSITIVE, "Number of workers.").or(Count(1)).not_null(),
-        field("master_count", POSITIVE, "Number of masters, odd.").or(Count(1)).not_null(),
-        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("node_count", SOME_NODES, "Number of workers.").or(Count(1)).not_null(),
+        field("master_count", SOME_NODES, "Number of masters, odd.").or(Count(1)).not_null(),
+        field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("labels", FieldType::Dictionary, "Labels; empty means the bay model's."),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
-        field("bay_create_timeout", FieldType::Integer { min: 0, max: i32::MAX }, "Minutes that creation may take.")
-            .or(Count(60)),
+        field("bay_create_timeout", MINUTES, "Minutes that creation may take.").or(Count(60)),
         fixed("links"),
         fixed("stack_id"),
         FieldSpec::ignored("status", FieldType::Word(STATUSES)),
@@ -58,7 +57,7 @@ pub(crate) const BAY_MODEL: BodySpec = BodySpec {
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
         field("network_driver", TEXT, "Network driver of the engine."),
         field("apiserver_port", FieldType::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
-        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
         fixed("links"),
         field("http_proxy", TEXT, "Proxy for HTTP."),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Access, BodySpec, FieldSpec, FieldType, Null, Preset};
 use crate::error::{ApiError, Result};
+use crate::options::SizeLimits;
 use crate::python;
 
 /// Most entries of one dictionary.
@@ -81,7 +82,7 @@ pub(crate) fn as_dictionary(value: &Value) -> Option<BTreeMap<String, String>> {
 }
 
 /// Reads a whole body.
-pub(crate) fn read(spec: &BodySpec, value: &Value) -> Result<Body> {
+pub(crate) fn read(spec: &BodySpec, value: &Value, sizes: &SizeLimits) -> Result<Body> {
     let Value::Object(sent) = value else {
         return Err(wrong(spec.argument, value, "Value not a valid object. Send a JSON object."));
     };
@@ -100,7 +101,7 @@ pub(crate) fn read(spec: &BodySpec, value: &Value) -> Result<Body> {
             None if field.access == Access::Mandatory => return Err(missing(field.name)),
             None => {}
             Some(value) => {
-                let value = one(field, value, &Whole { argument: spec.argument, body: value_of(sent) })?;
+                let value = one(field, value, &Whole { argument: spec.argument, body: value_of(sent), sizes })?;
                 body.insert(field.name.to_owned(), value);
             }
         }
@@ -118,6 +119,8 @@ pub(crate) struct Whole<'a> {
     pub(crate) argument: &'a str,
     /// Its value.
     pub(crate) body: Quoted<'a>,
+    /// How much a request may ask for.
+    pub(crate) sizes: &'a SizeLimits,
 }
 
 /// A value that a message may have to quote.
@@ -158,7 +161,11 @@ pub(crate) fn one(field: &FieldSpec, value: &Value, whole: &Whole<'_>) -> Result
             Err(wrong(field.name, &value, "Value should match the pattern ^[a-zA-Z][a-zA-Z0-9_.-]*$"))
         }
         FieldType::FreeText => free_text(field, value),
-        FieldType::Integer { min, max } => integer(field.name, value, min, max, whole),
+        FieldType::Integer { min, max } => integer(field.name, value, (min, max), "", whole),
+        FieldType::Amount { min, of } => {
+            let (most, option) = of.most(whole.sizes);
+            integer(field.name, value, (min, most), &format!(" ([limits] {option})"), whole)
+        }
         FieldType::Boolean => boolean(value)
             .map(Value::Bool)
             .ok_or_else(|| wrong(field.name, value, "Value should be a boolean: true or false")),
@@ -245,7 +252,8 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
-fn integer(name: &str, value: &Value, min: i32, max: i32, whole: &Whole<'_>) -> Result<Value> {
+/// `by` says after the upper bound where it comes from.
+fn integer(name: &str, value: &Value, (min, max): (i32, i32), by: &str, whole: &Whole<'_>) -> Result<Value> {
     let number = match value {
         Value::Bool(flag) => i64::from(*flag),
         // A float that no column can hold saturates, and is out of bounds then.
@@ -264,7 +272,7 @@ fn integer(name: &str, value: &Value, min: i32, max: i32, whole: &Whole<'_>) -> 
         return Err(wrong(name, value, &format!("Value should be greater or equal to {min}")));
     }
     if number > i64::from(max) {
-        return Err(wrong(name, value, &format!("Value should be lower or equal to {max}")));
+        return Err(wrong(name, value, &format!("Value should be lower or equal to {max}{by}")));
     }
     Ok(Value::from(number))
 }
@@ -435,7 +443,7 @@ mod tests {
     use super::*;
 
     fn message(spec: &BodySpec, body: Value) -> String {
-        read(spec, &body).unwrap_err().to_string()
+        read(spec, &body, &SizeLimits::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -444,6 +452,7 @@ mod tests {
             &table::CLUSTER,
             &json!({"cluster_template_id": "t", "node_count": "3", "master_count": 1.9, "merge_labels": "YES",
                     "labels": {"a": 5, "b": true, "c": 1.5, "d": "x"}, "keypair": null}),
+            &SizeLimits::default(),
         )
         .unwrap();
         assert_eq!(body.integer("node_count"), Some(3));
@@ -489,7 +498,8 @@ mod tests {
             ),
             (
                 json!({"cluster_template_id": "t", "node_count": 1e300}),
-                "Invalid input for field/attribute node_count. Value: '1e+300'. Value should be lower or equal to 2147483647",
+                "Invalid input for field/attribute node_count. Value: '1e+300'. Value should be lower or equal to 500 \
+                 ([limits] max_nodes_per_nodegroup)",
             ),
         ];
         for (body, expected) in table {

@@ -96,7 +96,13 @@ fn property(field: &FieldSpec) -> RefOr<Schema> {
             .max_length(Some(255))
             .pattern(Some(r"^\s*[0-9]+(\.[0-9]+){3}\s*(,\s*[0-9]+(\.[0-9]+){3}\s*)*$"))
             .into(),
-        FieldType::Integer { min, max } => {
+        FieldType::Integer { .. } | FieldType::Amount { .. } => {
+            let (min, max) = match field.kind {
+                FieldType::Integer { min, max } => (min, max),
+                // The greatest is the operator's to say.
+                FieldType::Amount { min, .. } => (min, i32::MAX),
+                _ => (0, i32::MAX),
+            };
             let other = ObjectBuilder::new()
                 .description(Some(
                     "Taken too: digits in a text, a number with a fraction (which is cut off), true for 1.",

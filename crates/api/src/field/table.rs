@@ -1,14 +1,20 @@
 //! The fields of every body, in the order of the reference.
 
 use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
-use super::{BodySpec, FieldSpec, FieldType};
+use super::{BodySpec, FieldSpec, FieldType, Measure};
 
 /// Any text of 1 to 255 characters.
 pub(super) const TEXT: FieldType = FieldType::Text { min: 1, max: 255 };
 /// A number of nodes.
-const NODES: FieldType = FieldType::Integer { min: 0, max: i32::MAX };
-/// A number from one.
-pub(super) const POSITIVE: FieldType = FieldType::Integer { min: 1, max: i32::MAX };
+const NODES: FieldType = FieldType::Amount { min: 0, of: Measure::Nodes };
+/// A number of nodes from one.
+pub(super) const SOME_NODES: FieldType = FieldType::Amount { min: 1, of: Measure::Nodes };
+/// Size of a volume.
+pub(super) const GIGABYTES: FieldType = FieldType::Amount { min: 1, of: Measure::Gigabytes };
+/// A time for an operation.
+pub(super) const MINUTES: FieldType = FieldType::Amount { min: 0, of: Measure::Minutes };
+/// A limit on others: it makes nothing, so any number will do.
+const LIMIT: FieldType = FieldType::Integer { min: 0, max: i32::MAX };
 
 /// Statuses of clusters and node groups.
 pub(crate) const STATUSES: &[&str] = &[
@@ -62,7 +68,7 @@ pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
         field("network_driver", TEXT, "Network driver of the engine."),
         field("apiserver_port", FieldType::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
-        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
         field("http_proxy", TEXT, "Proxy for HTTP."),
         field("https_proxy", TEXT, "Proxy for HTTPS."),
@@ -107,15 +113,15 @@ pub(crate) const CLUSTER: BodySpec = BodySpec {
         field("cluster_template_id", FieldType::FreeText, "UUID, name or integer id of the template.").mandatory(),
         field("keypair", TEXT, "Key pair for the nodes."),
         field("node_count", NODES, "Number of workers; 0 from 1.10 on.").or(Count(1)).not_null(),
-        field("master_count", POSITIVE, "Number of masters, odd.").or(Count(1)).not_null(),
-        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("master_count", SOME_NODES, "Number of masters, odd.").or(Count(1)).not_null(),
+        field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("labels", FieldType::Dictionary, "Labels; empty means the template's."),
         field("merge_labels", FieldType::Boolean, "Whether the labels are laid over the template's.")
             .or(Is(false))
             .null_is_preset(),
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
-        field("create_timeout", NODES, "Minutes that creation may take; 0 and null mean 60.").or(Count(60)),
+        field("create_timeout", MINUTES, "Minutes that creation may take; 0 and null mean 60.").or(Count(60)),
         field("discovery_url", FieldType::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
@@ -163,7 +169,7 @@ pub(crate) const UPGRADE: BodySpec = BodySpec {
     argument: "cluster_upgrade_req",
     fields: &[
         field("cluster_template", TEXT, "UUID or name of the template to move to.").mandatory(),
-        field("max_batch_size", POSITIVE, "How many nodes may change at the same time.").or(Count(1)),
+        field("max_batch_size", SOME_NODES, "How many nodes may change at the same time.").or(Count(1)),
         field("nodegroup", TEXT, "Node group to upgrade; the default workers when it is not given."),
     ],
 };
@@ -179,7 +185,7 @@ pub(crate) const NODEGROUP: BodySpec = BodySpec {
         field("role", TEXT, "`worker` or a word of one's own.").or(Says("worker")).null_is_preset(),
         field("flavor_id", TEXT, "Name or id of the flavor; the cluster's when it is not given."),
         field("image_id", TEXT, "Name or id of the image; the template's when it is not given."),
-        field("docker_volume_size", POSITIVE, "Size of the volume for containers, in GB."),
+        field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("labels", FieldType::Dictionary, "Labels; the cluster's when they are not given."),
         field("merge_labels", FieldType::Boolean, "Whether the labels are laid over the cluster's.")
             .or(Is(false))
@@ -240,7 +246,7 @@ pub(crate) const QUOTA: BodySpec = BodySpec {
     fields: &[
         field("project_id", TEXT, "The project it binds."),
         field("resource", FieldType::Word(&["Cluster"]), "What it limits.").or(Says("Cluster")).null_is_preset(),
-        field("hard_limit", NODES, "Greatest number.").or(Count(1)).not_null(),
+        field("hard_limit", LIMIT, "Greatest number.").or(Count(1)).not_null(),
         FieldSpec::ignored("id", FieldType::Integer { min: 0, max: i32::MAX }),
         fixed("created_at"),
         fixed("updated_at"),

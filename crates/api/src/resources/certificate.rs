@@ -12,7 +12,7 @@ use magnum_domain::operation::Arguments;
 use magnum_domain::{Cluster, ClusterStatus, OperationKind};
 use magnum_store::{Change, StoreError};
 
-use super::{Api, Segments, find_cluster, operation, status_message, template_of, wrong_status};
+use super::{Api, Segments, allowed, find_cluster, operation, status_message, template_of, wrong_status};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -21,6 +21,8 @@ use crate::field::schema::CertificateBody;
 use crate::field::{self, table};
 use crate::microversion::BAYS_GONE;
 use crate::query::Query;
+use crate::rules;
+use crate::rules::size::Size;
 use crate::throttle::Throttle;
 use crate::view::certificate::CertificateView;
 use crate::view::links::{Links, Place};
@@ -82,7 +84,7 @@ pub(crate) async fn create(
     let body = body.required(table::CERTIFICATE.argument)?;
     let is_bay = context.version < BAYS_GONE && body.get("bay_uuid").is_some();
     let spec = if is_bay { &table::CERTIFICATE_OF_BAY } else { &table::CERTIFICATE };
-    let mut body = field::read(spec, &body)?;
+    let mut body = field::read(spec, &body, &api.options.sizes)?;
     if body.text("cluster_uuid").is_none() {
         body.rename("bay_uuid", "cluster_uuid");
     }
@@ -147,7 +149,7 @@ pub(crate) async fn rotate(
 ) -> Result<Response> {
     query.only(&[])?;
     if let Some(body) = body.optional() {
-        field::read(&table::ROTATION, &body)?;
+        field::read(&table::ROTATION, &body, &api.options.sizes)?;
     }
     let cluster = find_cluster(&api, &context.own()?, &ident).await?;
     context.may_with("certificate:rotate_ca", &cluster.project_id, &cluster.user_id)?;
@@ -155,16 +157,19 @@ pub(crate) async fn rotate(
     if template.tls_disabled {
         return Err(ApiError::invalid("Rotating the CA certificate on a non-TLS cluster is not supported"));
     }
-    if !cluster.status.is_settled() {
+    if !OperationKind::RotateCa.is_allowed_in(&cluster.status) {
         return Err(status_message(UPDATING, &cluster.status));
     }
     if !api.planner.supports(&template, OperationKind::RotateCa) {
         return Err(ApiError::invalid("'rotate_ca_certificate' is not supported by this driver."));
     }
     // Where nodes give way to new ones, each new one is there before an old one goes.
-    api.planner.preflight(&template, &cluster.labels, 1).await?;
+    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    let size = Size { cluster: &cluster, groups: &groups, remove: &[], at_once: 1 };
+    rules::size::fits(&api, &template, &size).await?;
     let change = Change { cluster_status: Some(ClusterStatus::UpdateInProgress), ..Change::default() };
     let rotate = operation(&api, &context, &cluster, OperationKind::RotateCa, Arguments::default());
-    api.store.request_operation(rotate, &ClusterStatus::is_settled, change).await.map_err(wrong_status(UPDATING))?;
+    let allowed = allowed(OperationKind::RotateCa);
+    api.store.request_operation(rotate, &allowed, change).await.map_err(wrong_status(UPDATING))?;
     Accepted::response(cluster.uuid)
 }

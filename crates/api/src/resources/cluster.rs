@@ -11,7 +11,7 @@ use magnum_store::{Change, ClusterView, Ident, NodegroupChange, Page};
 use uuid::Uuid;
 
 use super::vocabulary::{CLUSTERS, Vocabulary};
-use super::{Api, PageQuery, Segments, find_cluster, looked_after, nameable, operation};
+use super::{Api, PageQuery, Segments, allowed, find_cluster, looked_after, nameable, operation};
 use crate::ApiState;
 use crate::context::Context;
 use crate::error::Result;
@@ -158,9 +158,9 @@ pub(crate) async fn delete_one(api: &ApiState, context: &Context, ident: &str, w
     let change = Change {
         cluster_status: Some(ClusterStatus::DeleteInProgress),
         nodegroups: groups.iter().map(|group| (group.uuid, going.clone())).collect(),
-        new_nodegroup: None,
+        ..Change::default()
     };
     let delete = operation(api, context, &cluster, OperationKind::Delete, Arguments::default());
-    api.store.request_operation(delete, &|_| true, change).await?;
+    api.store.request_operation(delete, &allowed(OperationKind::Delete), change).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::{
-    Api, DryRunQuery, Segments, find_cluster, has_changeable_groups, looked_after, nameable, operation, status_message,
-    template_of, wrong_status,
+    Api, DryRunQuery, Segments, allowed, find_cluster, looked_after, nameable, operation, status_message, template_of,
+    wrong_status,
 };
 use crate::ApiState;
 use crate::body::Json;
@@ -24,6 +24,7 @@ use crate::field::{self, table};
 use crate::microversion::{ACTIONS, UPGRADE, ZERO_NODES};
 use crate::query::Query;
 use crate::rules;
+use crate::rules::size::Size;
 use crate::view::plan::PlanView;
 use crate::view::{Accepted, answer};
 
@@ -43,7 +44,7 @@ pub(crate) async fn resize(
 ) -> Result<Response> {
     context.since(ACTIONS, "resize")?;
     let is_dry = query.only(&["dry_run"])?.boolean("dry_run")?;
-    let body = field::read(&table::RESIZE, &body.required(table::RESIZE.argument)?)?;
+    let body = field::read(&table::RESIZE, &body.required(table::RESIZE.argument)?, &api.options.sizes)?;
     let cluster = find_cluster(&api, &context.own()?, &ident).await?;
     context.may_with("cluster:resize", &cluster.project_id, &cluster.user_id)?;
     let group = group(&api, &cluster, body.text("nodegroup").as_deref()).await?;
@@ -58,14 +59,18 @@ pub(crate) async fn resize(
         rules::nodegroup::resize(&group, count)?;
     }
     let remove = to_remove(&api, &group, body.texts("nodes_to_remove")).await?;
+    let mut nodegroups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    nodegroups.iter_mut().filter(|other| other.uuid == group.uuid).for_each(|group| group.node_count = count);
+    if !is_dry {
+        looked_after(&api, &cluster).await?;
+    }
+    let size = Size { cluster: &cluster, groups: &nodegroups, remove: &remove, at_once: 0 };
+    rules::size::fits(&api, &template, &size).await?;
     if is_dry {
-        let mut nodegroups = api.store.nodegroups_of(&[cluster.uuid]).await?;
-        nodegroups.iter_mut().filter(|other| other.uuid == group.uuid).for_each(|group| group.node_count = count);
         let imagined = Imagined::of(&api, cluster, template, nodegroups, remove).await?;
         let plan = api.planner.plan(&imagined.snapshot()?).await?;
         return answer(StatusCode::OK, &PlanView::new(&plan));
     }
-    looked_after(&api, &cluster).await?;
     let arguments = Arguments {
         nodegroup: Some(group.uuid),
         previous_node_count: Some(group.node_count),
@@ -77,10 +82,11 @@ pub(crate) async fn resize(
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         nodegroups: vec![(group.uuid, resized)],
-        new_nodegroup: None,
+        limits: Some(rules::size::limits(&api)),
+        ..Change::default()
     };
     let resize = operation(&api, &context, &cluster, OperationKind::Resize, arguments);
-    api.store.request_operation(resize, &has_changeable_groups, change).await?;
+    api.store.request_operation(resize, &allowed(OperationKind::Resize), change).await?;
     Accepted::response(cluster.uuid)
 }
 
@@ -157,7 +163,7 @@ pub(crate) async fn upgrade(
 ) -> Result<Response> {
     context.since(ACTIONS, "upgrade")?;
     query.only(&[])?;
-    let body = field::read(&table::UPGRADE, &body.required(table::UPGRADE.argument)?)?;
+    let body = field::read(&table::UPGRADE, &body.required(table::UPGRADE.argument)?, &api.options.sizes)?;
     if context.version < UPGRADE {
         return Err(ApiError::invalid("Cluster upgrade is not supported in the provided microversion."));
     }
@@ -177,7 +183,7 @@ pub(crate) async fn upgrade(
             current.name.as_deref().unwrap_or(&cluster.cluster_template_id)
         )));
     }
-    if !cluster.status.is_settled() {
+    if !OperationKind::Upgrade.is_allowed_in(&cluster.status) {
         return Err(status_message(UPGRADING, &cluster.status));
     }
     if !api.planner.supports(&current, OperationKind::Upgrade) {
@@ -190,7 +196,9 @@ pub(crate) async fn upgrade(
     let nodes_to_replace = replaced(&api, &cluster, &group).await?;
     let at_once = nodes_to_replace.len().min(usize::try_from(most).unwrap_or(1));
     // Each batch is there before the one it replaces goes.
-    api.planner.preflight(&target, &cluster.labels, u32::try_from(at_once).unwrap_or(u32::MAX)).await?;
+    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    let size = Size { cluster: &cluster, groups: &groups, remove: &[], at_once };
+    rules::size::fits(&api, &target, &size).await?;
     let arguments = Arguments {
         nodegroup: Some(group.uuid),
         cluster_template: Some(target.uuid),
@@ -201,10 +209,11 @@ pub(crate) async fn upgrade(
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         nodegroups: vec![(group.uuid, in_progress())],
-        new_nodegroup: None,
+        ..Change::default()
     };
     let upgrade = operation(&api, &context, &cluster, OperationKind::Upgrade, arguments);
-    api.store.request_operation(upgrade, &ClusterStatus::is_settled, change).await.map_err(wrong_status(UPGRADING))?;
+    let allowed = allowed(OperationKind::Upgrade);
+    api.store.request_operation(upgrade, &allowed, change).await.map_err(wrong_status(UPGRADING))?;
     Accepted::response(cluster.uuid)
 }
 

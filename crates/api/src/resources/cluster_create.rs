@@ -22,6 +22,7 @@ use crate::field::{self, Body};
 use crate::microversion::ZERO_NODES;
 use crate::query::Query;
 use crate::rules;
+use crate::rules::size::Size;
 use crate::view::plan::PlanView;
 use crate::view::{Accepted, answer};
 use crate::warning::Warnings;
@@ -62,7 +63,7 @@ pub(crate) struct Wanted {
 /// Reads and checks the body of a request for a cluster, by either name.
 pub(crate) async fn wanted(api: &ApiState, context: &Context, body: Json, words: &Vocabulary) -> Result<Wanted> {
     let spec = words.patch.fields;
-    let body = words.todays(field::read(spec, &body.required(spec.argument)?)?);
+    let body = words.todays(field::read(spec, &body.required(spec.argument)?, &api.options.sizes)?);
     let template = template(api, context, &body.text("cluster_template_id").unwrap_or_default(), words).await?;
     let (masters, workers) = (body.integer("master_count").unwrap_or(1), body.integer("node_count").unwrap_or(1));
     rules::cluster::shape(api, &template, body.integer("docker_volume_size"), masters)?;
@@ -94,8 +95,9 @@ async fn check(
     rules::cluster::found(api, &context.caller, cluster, template).await?;
     rules::cluster::balanced(masters, cluster)?;
     let nodegroups = nodegroups(cluster, template, masters, workers)?;
-    let nodes = u32::try_from(i64::from(masters) + i64::from(workers)).unwrap_or(u32::MAX);
-    api.planner.preflight(template, &cluster.labels, nodes).await?;
+    rules::labels::within(api, &cluster.labels)?;
+    let size = Size { cluster, groups: &nodegroups, remove: &[], at_once: 0 };
+    rules::size::fits(api, template, &size).await?;
     Ok(nodegroups)
 }
 

@@ -120,7 +120,7 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
 /// Makes a template by either name.
 pub(crate) async fn make(api: &ApiState, context: &Context, body: Json, words: &Vocabulary) -> Result<Response> {
     let spec = words.patch.fields;
-    let body = field::read(spec, &body.required(spec.argument)?)?;
+    let body = field::read(spec, &body.required(spec.argument)?, &api.options.sizes)?;
     if body.text("coe").is_none() {
         let coe = if body.has("coe") { "None" } else { "Unset" };
         return Err(ApiError::invalid(format!("Requested COE type {coe} is not supported.")));
@@ -149,6 +149,7 @@ pub(crate) async fn make(api: &ApiState, context: &Context, body: Json, words: &
         may_publish(context, words)?;
     }
     rules::cluster_template::bootable(api, &template, &found)?;
+    rules::labels::within(api, &template.labels)?;
     let template = api.store.create_template(&template).await?;
     let warnings = rules::labels::warnings(&template.coe, &template.labels);
     let mut response = warnings.on(shown(&template, context, StatusCode::CREATED, words)?);
@@ -193,7 +194,7 @@ pub(crate) async fn change(
     let before = find(api, &visibility, ident).await?;
     let mut after = before.clone();
     let stored = words.shown(&TemplateView::new(&before, &context.base), &context.base)?;
-    for (name, value) in patch.apply(&stored, &words.patch)? {
+    for (name, value) in patch.apply(&stored, &words.patch, &api.options.sizes)? {
         assign(&mut after, &name, &value);
     }
     rules::cluster_template::engine(api, &mut after)?;
@@ -203,6 +204,9 @@ pub(crate) async fn change(
         may_publish(context, words)?;
     }
     rules::cluster_template::bootable(api, &after, &found)?;
+    if after.labels != before.labels {
+        rules::labels::within(api, &after.labels)?;
+    }
     let template = api.store.update_template(&before, &after).await?;
     let warnings = match template.labels == before.labels {
         true => Warnings::default(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::vocabulary::{CLUSTERS, Vocabulary};
-use super::{Api, DryRunQuery, Segments, find_cluster, is_changeable, looked_after, operation, template_of};
+use super::{Api, DryRunQuery, Segments, allowed, find_cluster, looked_after, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -21,6 +21,7 @@ use crate::microversion::{ROLLBACK, ZERO_NODES};
 use crate::patch::Patch;
 use crate::query::Query;
 use crate::rules;
+use crate::rules::size::Size;
 use crate::view::cluster::FullCluster;
 use crate::view::plan::PlanView;
 use crate::view::{Accepted, answer};
@@ -70,7 +71,7 @@ pub(crate) async fn change(
         context.may("cluster:update_health_status")?;
     }
     let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
-    let differs = patch.apply(&stored(&cluster, &groups, context, words)?, &words.patch)?;
+    let differs = patch.apply(&stored(&cluster, &groups, context, words)?, &words.patch, &api.options.sizes)?;
     let refused = differs.keys().map(String::as_str).filter(|name| !words.changeable.contains(name));
     let refused: Vec<&str> = refused.map(|name| words.today(name)).collect();
     if !refused.is_empty() {
@@ -83,11 +84,19 @@ pub(crate) async fn change(
     if count.is_some() {
         rules::cluster::update(api, &context.caller, &cluster).await?;
     }
+    if let Some(count) = count {
+        if !is_dry {
+            looked_after(api, &cluster).await?;
+        }
+        let template = template_of(api, &cluster).await?;
+        let wanted = resized(groups.clone(), count)?;
+        let size = Size { cluster: &cluster, groups: &wanted, remove: &[], at_once: 0 };
+        rules::size::fits(api, &template, &size).await?;
+    }
     if is_dry {
         return plan(api, cluster, groups, count).await;
     }
     if let Some(count) = count {
-        looked_after(api, &cluster).await?;
         resize(api, context, &cluster, &groups, count, rollback).await?;
     }
     if differs.contains_key("health_status") || differs.contains_key("health_status_reason") {
@@ -150,23 +159,26 @@ async fn resize(
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         nodegroups: vec![(group.uuid, resized)],
-        new_nodegroup: None,
+        limits: Some(rules::size::limits(api)),
+        ..Change::default()
     };
     let update = operation(api, context, cluster, OperationKind::Update, arguments);
-    api.store.request_operation(update, &is_changeable, change).await?;
+    api.store.request_operation(update, &allowed(OperationKind::Update), change).await?;
     Ok(())
 }
 
-async fn plan(
-    api: &ApiState,
-    cluster: Cluster,
-    mut nodegroups: Vec<Nodegroup>,
-    count: Option<i32>,
-) -> Result<Response> {
-    if let Some(count) = count {
-        let uuid = default_workers(&nodegroups)?.uuid;
-        nodegroups.iter_mut().filter(|group| group.uuid == uuid).for_each(|group| group.node_count = count);
-    }
+/// The node groups with so many default workers.
+fn resized(mut groups: Vec<Nodegroup>, count: i32) -> Result<Vec<Nodegroup>> {
+    let uuid = default_workers(&groups)?.uuid;
+    groups.iter_mut().filter(|group| group.uuid == uuid).for_each(|group| group.node_count = count);
+    Ok(groups)
+}
+
+async fn plan(api: &ApiState, cluster: Cluster, nodegroups: Vec<Nodegroup>, count: Option<i32>) -> Result<Response> {
+    let nodegroups = match count {
+        Some(count) => resized(nodegroups, count)?,
+        None => nodegroups,
+    };
     let template = template_of(api, &cluster).await?;
     let imagined = Imagined::of(api, cluster, template, nodegroups, Vec::new()).await?;
     let plan = api.planner.plan(&imagined.snapshot()?).await?;

@@ -6,7 +6,7 @@ use magnum_domain::operation::Arguments;
 use magnum_domain::{ClusterStatus, OperationKind};
 use magnum_store::{Change, StoreError};
 
-use super::{Api, Segments, find_cluster, operation, template_of};
+use super::{Api, Segments, allowed, find_cluster, operation, template_of};
 use crate::body::Json;
 use crate::context::Context;
 use crate::error::{ApiError, Result};
@@ -29,11 +29,11 @@ pub(crate) async fn rotate(
     context.since(CREDENTIALS, "patch")?;
     query.only(&[])?;
     if let Some(body) = body.optional() {
-        field::read(&table::CREDENTIAL, &body)?;
+        field::read(&table::CREDENTIAL, &body, &api.options.sizes)?;
     }
     context.may("credential:rotate")?;
     let cluster = find_cluster(&api, &context.own()?, &ident).await?;
-    if !may_rotate(&cluster.status) {
+    if !OperationKind::RotateCredential.is_allowed_in(&cluster.status) {
         return Err(rotating(&cluster.status));
     }
     let template = template_of(&api, &cluster).await?;
@@ -42,15 +42,13 @@ pub(crate) async fn rotate(
     }
     let change = Change { cluster_status: Some(ClusterStatus::UpdateInProgress), ..Change::default() };
     let rotate = operation(&api, &context, &cluster, OperationKind::RotateCredential, Arguments::default());
-    api.store.request_operation(rotate, &may_rotate, change).await.map_err(|error| match error {
-        StoreError::WrongStatus { status, .. } => rotating(&status),
-        other => other.into(),
+    api.store.request_operation(rotate, &allowed(OperationKind::RotateCredential), change).await.map_err(|error| {
+        match error {
+            StoreError::WrongStatus { status, .. } => rotating(&status),
+            other => other.into(),
+        }
     })?;
     Accepted::response(cluster.uuid)
-}
-
-fn may_rotate(status: &ClusterStatus) -> bool {
-    status.is_settled() || matches!(status, ClusterStatus::UpdateFailed | ClusterStatus::UpdateInProgress)
 }
 
 /// Upstream's words, into which the name of one of its modules has slipped.

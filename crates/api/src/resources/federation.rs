@@ -92,7 +92,7 @@ async fn find(api: &ApiState, context: &Context, ident: &str, rule: &str) -> Res
     responses((status = 409)))]
 pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = field::read(&table::FEDERATION, &body.required(table::FEDERATION.argument)?)?;
+    let body = field::read(&table::FEDERATION, &body.required(table::FEDERATION.argument)?, &api.options.sizes)?;
     context.may("federation:create")?;
     let Some(host) = body.text("hostcluster_id").filter(|host| !host.is_empty()) else {
         return Err(ApiError::invalid("No hostcluster specified. Please specify a hostcluster_id."));
@@ -135,7 +135,7 @@ pub(crate) async fn update(
             true
         }
     };
-    let differs = patch.apply(&stored(&federation, &context)?, &PATCH)?;
+    let differs = patch.apply(&stored(&federation, &context)?, &PATCH, &api.options.sizes)?;
     let refused: Vec<&str> = differs.keys().map(String::as_str).filter(|name| !CHANGEABLE.contains(name)).collect();
     if !refused.is_empty() {
         return Err(ApiError::invalid(format!("cannot change federation property(ies) {}.", refused.join(", "))));

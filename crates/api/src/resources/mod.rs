@@ -116,14 +116,9 @@ pub(crate) fn operation(
     }
 }
 
-/// Statuses in which a cluster may be changed: at rest, or after a change that failed.
-pub(crate) fn is_changeable(status: &ClusterStatus) -> bool {
-    status.is_settled() || *status == ClusterStatus::UpdateFailed
-}
-
-/// Statuses in which node groups may be changed: one may be on its way already, of another group.
-pub(crate) fn has_changeable_groups(status: &ClusterStatus) -> bool {
-    is_changeable(status) || *status == ClusterStatus::UpdateInProgress
+/// The rule about the statuses in which an operation may be asked for, as the store asks for it.
+pub(crate) fn allowed(kind: OperationKind) -> impl Fn(&ClusterStatus) -> bool + Sync {
+    move |status| kind.is_allowed_in(status)
 }
 
 /// Upstream's 400 for what it checks while the client waits, in place of the 409 that everything else gets.

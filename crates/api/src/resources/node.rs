@@ -26,5 +26,6 @@ pub(crate) async fn list(
     let cluster = find_cluster(&api, &scope, &ident).await?;
     context.may_with("cluster:get", &cluster.project_id, &cluster.user_id)?;
     let nodes = api.store.nodes(cluster.uuid).await?;
-    answer(StatusCode::OK, &NodeList { nodes: nodes.iter().map(NodeView::new).collect() })
+    let groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    answer(StatusCode::OK, &NodeList { nodes: nodes.iter().map(|node| NodeView::new(node, &groups)).collect() })
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::nodegroup::{METHOD, find};
-use super::{Api, Segments, find_cluster, has_changeable_groups, looked_after, operation, template_of};
+use super::{Api, Segments, allowed, find_cluster, looked_after, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -23,6 +23,7 @@ use crate::microversion::NODEGROUPS;
 use crate::patch::{Patch, Rules};
 use crate::query::Query;
 use crate::rules;
+use crate::rules::size::Size;
 use crate::view::answer;
 use crate::view::nodegroup::FullNodegroup;
 
@@ -63,7 +64,7 @@ pub(crate) async fn create(
 ) -> Result<Response> {
     context.since(NODEGROUPS, METHOD)?;
     query.only(&[])?;
-    let body = field::read(&table::NODEGROUP, &body.required(table::NODEGROUP.argument)?)?;
+    let body = field::read(&table::NODEGROUP, &body.required(table::NODEGROUP.argument)?, &api.options.sizes)?;
     context.may("nodegroup:create")?;
     let cluster = find_cluster(&api, &context.own()?, &cluster).await?;
     if cluster.api_address.as_deref().unwrap_or_default().is_empty() {
@@ -84,22 +85,29 @@ pub(crate) async fn create(
         return Err(ApiError::invalid("Creating master nodegroups is currently not supported."));
     }
     rules::nodegroup::bootable(&api, &context.caller, &cluster, &group).await?;
+    rules::labels::within(&api, &group.labels)?;
     let uuid = group.uuid;
+    let mut groups = taken;
+    groups.push(group.clone());
     // What the group has from its cluster was said when the cluster was made.
     let is_own = |(name, value): &(&String, &String)| cluster.labels.get(*name) != Some(*value);
     let own: Labels = group.labels.iter().filter(is_own).map(|(name, value)| (name.clone(), value.clone())).collect();
     let warnings = rules::labels::warnings(&template.coe, &own);
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
-        nodegroups: Vec::new(),
         new_nodegroup: Some(group),
+        limits: Some(rules::size::limits(&api)),
+        ..Change::default()
     };
     looked_after(&api, &cluster).await?;
+    rules::size::fits(&api, &template, &Size { cluster: &cluster, groups: &groups, remove: &[], at_once: 0 }).await?;
     let arguments = Arguments { nodegroup: Some(uuid), warnings: warnings.texts(), ..Arguments::default() };
     let create = operation(&api, &context, &cluster, OperationKind::NodegroupCreate, arguments);
-    api.store.request_operation(create, &has_changeable_groups, change).await.map_err(|error| match error {
-        StoreError::Duplicate { .. } => name_taken(&name, &cluster),
-        other => other.into(),
+    api.store.request_operation(create, &allowed(OperationKind::NodegroupCreate), change).await.map_err(|error| {
+        match error {
+            StoreError::Duplicate { .. } => name_taken(&name, &cluster),
+            other => other.into(),
+        }
     })?;
     let group = find(&api, cluster.uuid, &uuid.to_string()).await?;
     Ok(warnings.on(answer(StatusCode::ACCEPTED, &FullNodegroup::new(&group, &cluster.labels, &context.base))?))
@@ -173,7 +181,7 @@ pub(crate) async fn update(
     context.may("nodegroup:update")?;
     let cluster = find_cluster(&api, &context.own()?, &cluster).await?;
     let before = find(&api, cluster.uuid, &group).await?;
-    let differs = patch.apply(&stored(&before)?, &PATCH)?;
+    let differs = patch.apply(&stored(&before)?, &PATCH, &api.options.sizes)?;
     if !differs.is_empty() {
         change_group(&api, &context, &cluster, &before, &differs).await?;
     }
@@ -225,12 +233,12 @@ async fn change_group(
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         nodegroups: vec![(before.uuid, change)],
-        new_nodegroup: None,
+        ..Change::default()
     };
     looked_after(api, cluster).await?;
     let arguments = Arguments { nodegroup: Some(before.uuid), ..Arguments::default() };
     let update = operation(api, context, cluster, OperationKind::NodegroupUpdate, arguments);
-    api.store.request_operation(update, &has_changeable_groups, change).await?;
+    api.store.request_operation(update, &allowed(OperationKind::NodegroupUpdate), change).await?;
     Ok(())
 }
 
@@ -257,11 +265,11 @@ pub(crate) async fn delete(
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         nodegroups: vec![(group.uuid, going)],
-        new_nodegroup: None,
+        ..Change::default()
     };
     looked_after(&api, &cluster).await?;
     let arguments = Arguments { nodegroup: Some(group.uuid), ..Arguments::default() };
     let delete = operation(&api, &context, &cluster, OperationKind::NodegroupDelete, arguments);
-    api.store.request_operation(delete, &has_changeable_groups, change).await?;
+    api.store.request_operation(delete, &allowed(OperationKind::NodegroupDelete), change).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -3,16 +3,18 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use magnum_domain::Operation;
+use magnum_domain::{Operation, OperationKind, OperationState};
 use magnum_store::{Ident, Page, Scope, SortDir, StoreError};
 use uuid::Uuid;
 
-use super::{Api, PageQuery, Segments, find_cluster};
+use super::{Api, PageQuery, Segments, find_cluster, template_of};
 use crate::ApiState;
 use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::page::{self, Marker};
 use crate::query::Query;
+use crate::rules;
+use crate::rules::size::Size;
 use crate::view::answer;
 use crate::view::operation::{OperationList, OperationView};
 
@@ -117,6 +119,39 @@ pub(crate) async fn cancel(
     answer(StatusCode::ACCEPTED, &OperationView::new(&cancelled))
 }
 
+/// What was accepted once is looked at anew: the limits may be lower by now, the machine fuller, and the operation from
+/// before there was a limit.
+async fn still_fits(api: &ApiState, operation: &Operation) -> Result<()> {
+    let makes_nodes = !matches!(operation.kind, OperationKind::Delete | OperationKind::NodegroupDelete);
+    if !makes_nodes || !matches!(operation.state, OperationState::Failed | OperationState::Cancelled) {
+        return Ok(());
+    }
+    let cluster = match api.store.get_cluster(&Scope::All, &Ident::Uuid(operation.cluster_uuid)).await {
+        // There is nothing to do it to, which the store says in its own words.
+        Err(StoreError::NotFound { .. }) => return Ok(()),
+        found => found?,
+    };
+    let arguments = &operation.arguments;
+    let template = match arguments.cluster_template {
+        Some(uuid) => api.store.templates_by_uuid(&[uuid.to_string()]).await?.into_iter().next(),
+        None => Some(template_of(api, &cluster).await?),
+    };
+    let template = template.ok_or_else(|| ApiError::conflict("The template of the operation is gone."))?;
+    let mut groups = api.store.nodegroups_of(&[cluster.uuid]).await?;
+    if let Some(count) = arguments.node_count {
+        let about = groups.iter_mut().filter(|group| Some(group.uuid) == arguments.nodegroup);
+        about.for_each(|group| group.node_count = count);
+    }
+    let batch = arguments.max_batch_size.and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
+    let at_once = match operation.kind {
+        OperationKind::Upgrade => batch.min(arguments.nodes_to_replace.len()),
+        OperationKind::RotateCa => 1,
+        _ => 0,
+    };
+    let size = Size { cluster: &cluster, groups: &groups, remove: &arguments.nodes_to_remove, at_once };
+    rules::size::fits(api, &template, &size).await
+}
+
 /// Has an operation that failed or was cancelled done again, from where it stopped.
 #[utoipa::path(post, path = "/v1/clusters/{cluster_ident}/operations/{operation}/retry", tag = "operations",
     params(("cluster_ident" = String, Path, description = "UUID or name"), ("operation" = String, Path, description = "UUID")),
@@ -131,6 +166,7 @@ pub(crate) async fn retry(
     let cluster = subject(&api, &context, &ident).await?;
     context.may_with("cluster:retry_operation", &cluster.project_id, &cluster.user_id)?;
     let operation = find(&api, &cluster, &operation).await?;
+    still_fits(&api, &operation).await?;
     let retried = api.store.retry_operation(operation.uuid).await?;
     answer(StatusCode::ACCEPTED, &OperationView::new(&retried))
 }

@@ -65,7 +65,7 @@ pub(crate) async fn show(
     responses((status = 201, body = QuotaView)))]
 pub(crate) async fn create(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = read(&table::QUOTA, body)?;
+    let body = read(&api, &table::QUOTA, body)?;
     context.may("quota:create")?;
     let project = project_of(&body)?;
     api.cloud.project(&context.caller, &project).await?;
@@ -91,7 +91,7 @@ pub(crate) async fn update(
     body: Json,
 ) -> Result<Response> {
     query.only(&[])?;
-    let body = read(&table::QUOTA_PATCH, body)?;
+    let body = read(&api, &table::QUOTA_PATCH, body)?;
     context.may("quota:update")?;
     change(&api, &project, &resource, &body).await
 }
@@ -101,7 +101,7 @@ pub(crate) async fn update(
     responses((status = 202, body = QuotaView)))]
 pub(crate) async fn update_named(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = read(&table::QUOTA_PATCH, body)?;
+    let body = read(&api, &table::QUOTA_PATCH, body)?;
     context.may("quota:update")?;
     let (project, resource) = (project_of(&body)?, resource_of(&body));
     change(&api, &project, &resource, &body).await
@@ -134,7 +134,7 @@ pub(crate) async fn delete(
 #[utoipa::path(delete, path = "/v1/quotas", tag = "quotas", request_body = QuotaBody, responses((status = 204)))]
 pub(crate) async fn delete_named(State(api): Api, context: Context, query: Query, body: Json) -> Result<Response> {
     query.only(&[])?;
-    let body = read(&table::QUOTA, body)?;
+    let body = read(&api, &table::QUOTA, body)?;
     context.may("quota:delete")?;
     let (project, resource) = (project_of(&body)?, resource_of(&body));
     remove(&api, &project, &resource).await
@@ -147,8 +147,8 @@ async fn remove(api: &ApiState, project: &str, resource: &str) -> Result<Respons
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn read(spec: &BodySpec, body: Json) -> Result<Body> {
-    field::read(spec, &body.required(spec.argument)?)
+fn read(api: &ApiState, spec: &BodySpec, body: Json) -> Result<Body> {
+    field::read(spec, &body.required(spec.argument)?, &api.options.sizes)
 }
 
 fn project_of(body: &Body) -> Result<String> {

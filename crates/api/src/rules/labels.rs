@@ -1,10 +1,16 @@
 //! What is to be said of labels, by the one catalogue of them.
 
-use magnum_coe::label::catalogue;
+use magnum_coe::label::{LabelType, catalogue};
 use magnum_domain::Labels;
 
+use crate::ApiState;
 use crate::error::{ApiError, Result};
+use crate::field::Measure;
+use crate::field::read::whole_number;
 use crate::warning::Warnings;
+
+/// Labels that are numbers of nodes.
+const NODE_COUNTS: [&str; 2] = ["min_node_count", "max_node_count"];
 
 /// Refuses what upstream refused in the days of an engine.
 ///
@@ -19,4 +25,27 @@ pub(crate) fn refuse(engine: &str, labels: &Labels) -> Result<()> {
 pub(crate) fn warnings(engine: &str, labels: &Labels) -> Warnings {
     let findings = catalogue().map(|catalogue| catalogue.findings(engine, labels)).unwrap_or_default();
     Warnings::new(findings.iter().map(ToString::to_string))
+}
+
+/// Labels that are sizes or numbers of nodes are held to the limits of the fields that say the same. What is no number
+/// is for other rules.
+///
+/// # Errors
+/// For the first label that is below zero or beyond its limit.
+pub(crate) fn within(api: &ApiState, labels: &Labels) -> Result<()> {
+    let catalogue = catalogue().map_err(|error| ApiError::Internal(error.to_owned()))?;
+    for (name, value) in labels {
+        let measure = match catalogue.label(name).map(|label| label.kind) {
+            _ if NODE_COUNTS.contains(&name.as_str()) => Measure::Nodes,
+            Some(LabelType::Size) => Measure::Gigabytes,
+            _ => continue,
+        };
+        let (most, option) = measure.most(&api.options.sizes);
+        if let Some(number) = whole_number(value).filter(|number| !(0..=i64::from(most)).contains(number)) {
+            return Err(ApiError::invalid(format!(
+                "The label {name} is {number}. It must be between 0 and {most} ([limits] {option})."
+            )));
+        }
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ pub(crate) mod coe;
 pub(crate) mod labels;
 pub(crate) mod nodegroup;
 pub(crate) mod resources;
+pub(crate) mod size;
 
 use magnum_domain::Labels;
 

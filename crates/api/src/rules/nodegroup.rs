@@ -1,5 +1,6 @@
 //! What must hold of a node group (§7.3 of the reference). Upstream answers these with 409.
 
+use magnum_domain::nodegroup::is_reserved;
 use magnum_domain::{Caller, Cluster, Labels, Nodegroup};
 use serde_json::Value;
 
@@ -54,6 +55,10 @@ pub(crate) fn counts(name: &str, count: i32, min: i32, max: Option<i32>) -> Resu
 pub(crate) fn node_labels(name: &str, is_master: bool, labels: &Labels) -> Result<()> {
     if is_master && !labels.is_empty() {
         return Err(invalid("node_labels", name, "node_labels may not be set on master nodegroups"));
+    }
+    if let Some(key) = labels.keys().find(|key| is_reserved(key)) {
+        let explanation = format!("node label '{key}' is set by the service, from the group's role and name");
+        return Err(invalid("node_labels", name, &explanation));
     }
     let refused = labels.keys().find(|key| is_restricted(key));
     if let Some(key) = refused {
@@ -200,6 +205,10 @@ mod tests {
             ("k8s.io/a", false),
             ("sub.k8s.io/a", false),
             ("notk8s.io/a", true),
+            ("magnum.openstack.org/role", false),
+            ("magnum.openstack.org/anything", false),
+            ("magnum.role", false),
+            ("magnum.roles", true),
         ] {
             let labels = Labels::from([(key.to_owned(), String::new())]);
             assert_eq!(node_labels("n", false, &labels).is_ok(), allowed, "{key}");

@@ -1,6 +1,7 @@
 //! Nodes in answers.
 
-use magnum_domain::Node;
+use magnum_domain::nodegroup::{MASTER, WORKER};
+use magnum_domain::{Node, Nodegroup};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -14,8 +15,8 @@ pub(crate) struct NodeView<'a> {
     name: &'a str,
     /// Node group.
     nodegroup_uuid: Uuid,
-    /// `master` or `worker`.
-    role: &'static str,
+    /// Role of its node group: `master`, `worker` or a word of its own.
+    role: &'a str,
     /// Address in the cluster's network, once given.
     address: Option<&'a str>,
     /// How far it has come.
@@ -25,13 +26,15 @@ pub(crate) struct NodeView<'a> {
 }
 
 impl<'a> NodeView<'a> {
-    /// The view of a row.
-    pub(crate) fn new(node: &'a Node) -> Self {
+    /// The view of a row, with the node groups of its cluster.
+    pub(crate) fn new(node: &'a Node, groups: &'a [Nodegroup]) -> Self {
+        let group = groups.iter().find(|group| group.uuid == node.nodegroup_uuid);
+        let place = if node.is_master { MASTER } else { WORKER };
         Self {
             uuid: node.uuid,
             name: &node.name,
             nodegroup_uuid: node.nodegroup_uuid,
-            role: if node.is_master { "master" } else { "worker" },
+            role: group.map_or(place, |group| group.role.as_str()),
             address: node.address.as_deref(),
             phase: node.phase.as_str(),
             message: node.message.as_deref(),

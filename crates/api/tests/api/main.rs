@@ -21,6 +21,8 @@ mod paging;
 mod policy;
 mod rates;
 mod removal;
+mod sizes;
+mod statuses;
 mod support;
 mod templates;
 mod upgrades;

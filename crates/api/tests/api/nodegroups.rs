@@ -120,6 +120,28 @@ async fn groups_are_added_changed_resized_and_removed() {
 }
 
 #[tokio::test]
+async fn the_role_of_a_group_shows_on_its_nodes() {
+    let service = Service::start().await;
+    let template = template(&service, "alice", "t").await;
+    let uuid = ready_cluster(&service, "alice", "c", &template).await;
+    let list = format!("/v1/clusters/{uuid}/nodegroups");
+    for label in ["magnum.openstack.org/role", "magnum.openstack.org/nodegroup", "magnum.role", "magnum.nodegroup"] {
+        let body = json!({"name": "gpu", "node_labels": {label: "forged"}});
+        let answer = service.post("alice", &list, body).await.expect(409);
+        assert!(
+            answer.detail().contains(&format!("node label '{label}' is set by the service")),
+            "{}",
+            answer.detail()
+        );
+    }
+    service.post("alice", &list, json!({"name": "gpu", "role": "accelerator", "node_count": 1})).await.expect(202);
+    service.store.reconcile_nodes(uuid.parse().unwrap(), &[]).await.unwrap();
+    let nodes = service.get("bob", &format!("/v1/clusters/{uuid}/nodes")).await.expect(200).json;
+    let roles: Vec<_> = nodes["nodes"].as_array().unwrap().iter().map(|node| node["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["master", "worker", "worker", "accelerator"]);
+}
+
+#[tokio::test]
 async fn a_cluster_needs_an_address_first() {
     let service = Service::start().await;
     let template = template(&service, "alice", "t").await;

@@ -11,7 +11,9 @@ use magnum_api::{ApiOptions, ApiState, DriverPlanner, LocalCloud, Metrics, Proje
 use magnum_certs::{KeyKind, SealKey, Vault};
 use magnum_contract::{Contract, held};
 use magnum_domain::cloud::CloudLookup;
-use magnum_domain::driver::{ClusterType, Driver, DriverError, Drivers, Facts, Health, Plan, Progress, Snapshot, Step};
+use magnum_domain::driver::{
+    ClusterType, Driver, DriverError, Drivers, Facts, Health, NodeDemand, Plan, Progress, Snapshot, Step,
+};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase, OperationKind};
 use magnum_identity::{AuthError, Authenticator, IncomingRequest};
 use magnum_policy::Policy;
@@ -70,7 +72,8 @@ impl Projects for KnownProjects {
     }
 }
 
-/// Makes nothing, but plans. Refuses clusters with the label `impossible`, and has a bug for those with the label `bug`.
+/// Makes nothing, but plans. Refuses clusters with the label `impossible`, and more nodes at once than the
+/// label `room` says; has a bug for those with the label `bug`.
 struct Paper;
 
 #[async_trait]
@@ -97,12 +100,14 @@ impl Driver for Paper {
         !matches!(kind, OperationKind::RotateCa | OperationKind::RotateCredential)
     }
 
-    async fn preflight(&self, _: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {
+    async fn preflight(&self, _: &ClusterTemplate, labels: &Labels, demand: NodeDemand) -> Result<(), DriverError> {
         assert!(!labels.contains_key("bug"), "the secret is 42");
-        match labels.get("impossible") {
-            Some(_) => Err(DriverError::Unsupported(format!("There is no room for {nodes} nodes. Free some memory."))),
-            None => Ok(()),
+        let room = labels.get("room").and_then(|room| room.parse::<u32>().ok()).unwrap_or(u32::MAX);
+        if labels.contains_key("impossible") || demand.total > room {
+            let nodes = demand.total;
+            return Err(DriverError::Unsupported(format!("There is no room for {nodes} nodes. Free some memory.")));
         }
+        Ok(())
     }
 
     async fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DriverError> {

@@ -3,6 +3,7 @@
 use magnum_coe::swarm::{PLAIN_PORT, TLS_PORT};
 use magnum_domain::agent::EngineSpec;
 use magnum_domain::driver::Snapshot;
+use magnum_domain::nodegroup::{NODE_GROUP, NODE_ROLE, is_reserved};
 use magnum_domain::{ClusterTemplate, Node};
 
 use super::network::Addresses;
@@ -39,13 +40,17 @@ pub(crate) fn spec(snapshot: &Snapshot, node: &Node, options: &LocalOptions) -> 
     }
 }
 
-/// Labels by which services can be placed: the node's role and group, and those that its group asks for.
+/// Labels by which services can be placed: what the node is in the swarm, the role and name of its group, and those
+/// that its group asks for. An engine refuses to start with two values of one label, so the group's own come second.
 fn labels(snapshot: &Snapshot, node: &Node) -> Vec<String> {
-    let role = if node.is_master { "master" } else { "worker" };
-    let mut labels = vec![format!("magnum.role={role}")];
+    let place = if node.is_master { "master" } else { "worker" };
+    let mut labels = vec![format!("magnum.role={place}")];
     if let Some(group) = snapshot.nodegroups.iter().find(|group| group.uuid == node.nodegroup_uuid) {
         labels.push(format!("magnum.nodegroup={}", group.name));
-        labels.extend(group.node_labels.iter().map(|(key, value)| format!("{key}={value}")));
+        labels.push(format!("{NODE_ROLE}={}", group.role));
+        labels.push(format!("{NODE_GROUP}={}", group.name));
+        let own = group.node_labels.iter().filter(|(key, _)| !is_reserved(key));
+        labels.extend(own.map(|(key, value)| format!("{key}={value}")));
     }
     labels
 }
@@ -74,7 +79,15 @@ mod tests {
         assert_eq!(plain.storage_driver.as_deref(), Some("overlay2"));
         assert_eq!(plain.https_proxy.as_deref(), Some("http://10.77.0.1:3128"));
         assert_eq!(plain.no_proxy.as_deref(), Some("localhost,127.0.0.1,10.77.0.0/24"));
-        assert_eq!(plain.labels, ["magnum.role=master", "magnum.nodegroup=default-master"]);
+        assert_eq!(
+            plain.labels,
+            [
+                "magnum.role=master",
+                "magnum.nodegroup=default-master",
+                "magnum.openstack.org/role=master",
+                "magnum.openstack.org/nodegroup=default-master"
+            ]
+        );
 
         snapshot.template.tls_disabled = true;
         snapshot.template.insecure_registry = Some("10.0.0.5:5000".to_owned());
@@ -82,13 +95,24 @@ mod tests {
         snapshot.template.no_proxy = Some("a.example, b.example".to_owned());
         snapshot.template.dns_nameserver = Some("8.8.8.8,1.1.1.1".to_owned());
         snapshot.nodegroups[1].node_labels.insert("zone".to_owned(), "b".to_owned());
+        snapshot.nodegroups[1].node_labels.insert("magnum.openstack.org/role".to_owned(), "forged".to_owned());
+        snapshot.nodegroups[1].role = "gpu".to_owned();
         let changed = spec(&snapshot, &snapshot.nodes[1], &LocalOptions { outbound_proxy: false, ..options() });
         assert_eq!((changed.port, changed.tls), (2375, false));
         assert_eq!(changed.insecure_registries, ["10.0.0.5:5000"]);
         assert_eq!(changed.https_proxy.as_deref(), Some("http://proxy:8080"));
         assert_eq!(changed.no_proxy.as_deref(), Some("a.example,b.example,localhost,127.0.0.1,10.77.0.0/24"));
         assert_eq!(changed.dns, ["8.8.8.8", "1.1.1.1"]);
-        assert_eq!(changed.labels, ["magnum.role=worker", "magnum.nodegroup=default-worker", "zone=b"]);
+        assert_eq!(
+            changed.labels,
+            [
+                "magnum.role=worker",
+                "magnum.nodegroup=default-worker",
+                "magnum.openstack.org/role=gpu",
+                "magnum.openstack.org/nodegroup=default-worker",
+                "zone=b"
+            ]
+        );
     }
 
     #[test]

@@ -44,7 +44,7 @@ use ipnet::Ipv4Net;
 use magnum_certs::Vault;
 use magnum_domain::concurrency::for_each_processor;
 use magnum_domain::driver::{
-    Admission, ClusterType, Driver, DriverError, Facts, Health, Plan, Progress, Snapshot, Step,
+    Admission, ClusterType, Driver, DriverError, Facts, Health, NodeDemand, Plan, Progress, Snapshot, Step,
 };
 use magnum_domain::{ClusterTemplate, Labels, Node, OperationKind};
 use magnum_listen::{Limits, Pool};
@@ -77,6 +77,10 @@ pub struct LocalOptions {
     pub outbound_proxy: bool,
     /// Bytes of free disk that a cluster is refused without, per node.
     pub free_per_node: u64,
+    /// Bytes of available memory that a cluster is refused without, per node.
+    pub memory_per_node: u64,
+    /// Nodes of all clusters at the same time.
+    pub max_nodes: u32,
     /// Name of the control group above all nodes.
     pub cgroup: String,
     /// Nodes that are started, brought up or removed at the same time, all clusters together: engines that start side by
@@ -89,8 +93,8 @@ pub struct LocalOptions {
 }
 
 impl LocalOptions {
-    /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB a node, control group `magnum`, two nodes at
-    /// a time for each processor, 4096 connections.
+    /// The defaults: 10.77.0.0/24, ports 23760 to 24759, a way out, 256 MiB of disk and 64 MiB of memory a node, 250 nodes,
+    /// control group `magnum`, two nodes at a time for each processor, 4096 connections.
     #[must_use]
     pub fn new(state_dir: PathBuf, agent_binary: PathBuf) -> Self {
         Self {
@@ -100,6 +104,8 @@ impl LocalOptions {
             api_ports: 23760..=24759,
             outbound_proxy: true,
             free_per_node: 256 << 20,
+            memory_per_node: 64 << 20,
+            max_nodes: 250,
             cgroup: "magnum".to_owned(),
             parallel_steps: for_each_processor(2, NonZeroUsize::MIN.saturating_add(1)),
             connections: Pool::new(4096),
@@ -266,13 +272,27 @@ impl Driver for LocalDriver {
         snapshot.outdated.iter().copied().chain(rotation.into_iter().flat_map(|rotation| rotation.nodes)).collect()
     }
 
-    async fn preflight(&self, template: &ClusterTemplate, labels: &Labels, nodes: u32) -> Result<(), DriverError> {
+    async fn preflight(
+        &self,
+        template: &ClusterTemplate,
+        labels: &Labels,
+        demand: NodeDemand,
+    ) -> Result<(), DriverError> {
         let options = &self.shared.options;
-        if let Some(why) = preflight::refuse(template, labels, nodes, options) {
+        if let Some(why) = preflight::refuse(template, labels, demand.total, options) {
             return Err(DriverError::Unsupported(why));
         }
-        if let Some(lack) = preflight::lacks(options, nodes).await {
+        let there = self.shared.store.count_all_nodes().await;
+        let there = there.map_err(|error| DriverError::Transient(error.to_string()))?;
+        if let Some(why) = preflight::crowded(there, demand.new, options.max_nodes) {
+            return Err(DriverError::Unsupported(why));
+        }
+        if let Some(lack) = preflight::lacks(options, demand).await {
             return Err(DriverError::Unsupported(lack));
+        }
+        // A cluster that is there has its port.
+        if !demand.is_new_cluster() {
+            return Ok(());
         }
         match self.shared.free_port().await {
             Ok(_) => Ok(()),

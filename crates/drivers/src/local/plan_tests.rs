@@ -84,6 +84,16 @@ fn a_new_cluster_is_planned_from_the_network_to_the_last_worker() {
     );
 }
 
+/// A plan grows with the nodes of its cluster and with nothing else: the largest has three steps for each.
+#[test]
+fn the_plan_of_the_largest_cluster_stays_small() {
+    let snapshot = snapshot(499, 501);
+    let plan = plan(&snapshot, &Observed::default(), |node| engine::spec(&snapshot, node, &options()));
+    assert_eq!(plan.stages.iter().map(Vec::len).sum::<usize>(), 1 + 3 * 1000);
+    let bytes: usize = plan.stages.iter().flatten().map(|step| step.kind.len() + step.title.len()).sum();
+    assert!(bytes < 100 * 3001, "{bytes}");
+}
+
 #[test]
 fn a_cluster_that_is_as_wanted_needs_nothing() {
     let (snapshot, observed) = up(3, 2);

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use magnum_domain::driver::NodeDemand;
 use magnum_domain::{ClusterTemplate, Labels};
 use nix::sys::statvfs::statvfs;
 
@@ -85,18 +86,28 @@ pub(crate) fn refuse(
     })
 }
 
+/// Whether so many nodes more than there are would be too many; `None` when all is well.
+pub(crate) fn crowded(there: u64, new: u32, most: u32) -> Option<String> {
+    (there + u64::from(new) > u64::from(most)).then(|| {
+        format!(
+            "{new} nodes more do not fit onto this machine: it has {there} of at most {most} ([local] max_nodes); ask for \
+             fewer, or delete what is not needed"
+        )
+    })
+}
+
 /// What this machine lacks; `None` when all is well.
-pub(crate) async fn lacks(options: &LocalOptions, nodes: u32) -> Option<String> {
+pub(crate) async fn lacks(options: &LocalOptions, demand: NodeDemand) -> Option<String> {
     if let Some(lack) = rights().or_else(programs).or_else(|| agent(&options.agent_binary)) {
         return Some(lack);
     }
-    if let Some(lack) = room(&options.state_dir, options.free_per_node, nodes) {
+    let lack = room(&options.state_dir, options.free_per_node, demand.new);
+    let lack = lack.or_else(|| memory(Path::new("/proc/meminfo"), options.memory_per_node, demand.new));
+    if let Some(lack) = lack.or_else(|| control_groups(&options.cgroup)) {
         return Some(lack);
     }
-    match control_groups(&options.cgroup) {
-        Some(lack) => Some(lack),
-        None => kernel(options).await,
-    }
+    // Where a cluster has nodes, the kernel has what they need.
+    if demand.is_new_cluster() { kernel(options).await } else { None }
 }
 
 fn rights() -> Option<String> {
@@ -143,6 +154,21 @@ fn room(state: &Path, per_node: u64, nodes: u32) -> Option<String> {
             needed >> 20,
             there.display(),
             free >> 20
+        )
+    })
+}
+
+/// A kernel that does not say how much is available is believed to have enough.
+fn memory(figures: &Path, per_node: u64, nodes: u32) -> Option<String> {
+    let figures = std::fs::read_to_string(figures).ok()?;
+    let line = figures.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let available = line.split_whitespace().next()?.parse::<u64>().ok()?.saturating_mul(1024);
+    let needed = per_node.saturating_mul(u64::from(nodes));
+    (available < needed).then(|| {
+        format!(
+            "{nodes} nodes need {} MiB of memory, this machine has {} MiB left: ask for fewer, or make room",
+            needed >> 20,
+            available >> 20
         )
     })
 }
@@ -197,6 +223,8 @@ fn modules() -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::local::testing::{options, template};
 
@@ -234,6 +262,33 @@ mod tests {
         assert_eq!(room(&state, 0, 3), None);
         let lack = room(&state, u64::MAX / 8, 3).unwrap_or_default();
         assert!(lack.contains("MiB left"), "{lack}");
+    }
+
+    #[test]
+    fn a_machine_holds_so_many_nodes_and_no_more() {
+        for (there, new, most, fits) in [
+            (0, 250, 250, true),
+            (0, 251, 250, false),
+            (249, 1, 250, true),
+            (250, 0, 250, true),
+            (250, 1, 250, false),
+            (u64::from(u32::MAX), u32::MAX, 250, false),
+        ] {
+            assert_eq!(crowded(there, new, most).is_none(), fits, "{there} and {new}");
+        }
+        let lack = crowded(30, 3, 32).unwrap_or_default();
+        assert!(lack.contains("it has 30 of at most 32 ([local] max_nodes)"), "{lack}");
+    }
+
+    #[test]
+    fn a_memory_that_is_too_small_is_named_with_its_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let figures = folder.path().join("meminfo");
+        assert_eq!(memory(&figures, u64::MAX, 3), None);
+        std::fs::write(&figures, "MemTotal: 4096 kB\nMemAvailable:  204800 kB\n").unwrap();
+        assert_eq!(memory(&figures, 64 << 20, 3), None);
+        let lack = memory(&figures, 64 << 20, 4).unwrap_or_default();
+        assert!(lack.contains("4 nodes need 256 MiB of memory, this machine has 200 MiB left"), "{lack}");
     }
 
     #[test]

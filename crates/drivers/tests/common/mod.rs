@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::join_all;
 use magnum_certs::{SealKey, Vault};
-use magnum_domain::driver::{Driver, Progress, Snapshot, Step};
+use magnum_domain::driver::{Driver, NodeDemand, Progress, Snapshot, Step};
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, Labels, Nodegroup, OperationKind};
 use magnum_drivers::local::{LocalDriver, LocalOptions};
@@ -139,7 +139,8 @@ impl Machine {
         let mut template = template();
         change(&mut template);
         let template = self.store.create_template(&template).await.unwrap();
-        self.driver.preflight(&template, &Labels::new(), (masters + workers).try_into().unwrap()).await.unwrap();
+        let demand = NodeDemand::of_new_cluster((masters + workers).try_into().unwrap());
+        self.driver.preflight(&template, &Labels::new(), demand).await.unwrap();
         let cluster = cluster(&template);
         let groups = [("master", masters), ("worker", workers)];
         let nodegroups = groups.map(|(role, count)| nodegroup(&cluster, role, count)).to_vec();
