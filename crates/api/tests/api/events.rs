@@ -119,8 +119,8 @@ async fn a_stream_ends_when_its_user_may_not_follow_it_any_more() {
     let path = format!("/v1/clusters/{uuid}/events");
     type Change = fn();
     let table: [(&str, Change, &str); 2] = [
-        ("erin", || drop(CHANGED.lock().unwrap().insert("erin", None)), "token is not valid any more"),
-        ("frank", || drop(CHANGED.lock().unwrap().insert("frank", Some(&[]))), "policy does not allow it"),
+        ("erin", || _ = CHANGED.lock().unwrap().insert("erin", None), "token is not valid any more"),
+        ("frank", || _ = CHANGED.lock().unwrap().insert("frank", Some(&[])), "policy does not allow it"),
     ];
     let mut lasting = Messages::open_as(&service, &path, "", "bob").await;
     for (user, change, reason) in table {
