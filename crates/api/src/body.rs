@@ -7,7 +7,7 @@ use axum::http::header;
 use serde_json::Value;
 use std::sync::Arc;
 
-use magnum_listen::is_too_slow;
+use magnum_listen::{is_too_slow, json};
 
 use crate::ApiState;
 use crate::error::{ApiError, Result};
@@ -53,7 +53,10 @@ impl FromRequest<Arc<ApiState>> for Json {
             let mimetype = mimetype.map_or("None", |mimetype| mimetype.split(';').next().unwrap_or_default().trim());
             return Err(ApiError::MediaType(shorten(mimetype)));
         }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let value: Value = json::read(&bytes).map_err(|error| {
+            if let Some(said) = json::twice(&error) {
+                return ApiError::invalid(format!("Request can be read in two ways: {said}. Send each key once."));
+            }
             tracing::debug!(%error, "the body is not JSON");
             ApiError::invalid("Request is not in valid JSON format")
         })?;

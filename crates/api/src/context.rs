@@ -1,8 +1,9 @@
 //! What is known of a request once the middleware has seen it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::Method;
 use axum::http::request::Parts;
 use magnum_domain::Caller;
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) request_id: RequestId,
     /// Whether something is asked to be shown.
     pub(crate) is_get: bool,
+    /// The other end of the connection, where there is one.
+    pub(crate) peer: Option<SocketAddr>,
     state: Arc<ApiState>,
 }
 
@@ -50,6 +53,7 @@ impl FromRequestParts<Arc<ApiState>> for Context {
             base: BaseUrl::of(&parts.headers, &state.options.links),
             request_id: parts.extensions.get::<RequestId>().cloned().unwrap_or_default(),
             is_get: parts.method == Method::GET,
+            peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
             state: Arc::clone(state),
         })
     }

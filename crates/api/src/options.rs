@@ -39,8 +39,8 @@ pub struct ApiOptions {
     pub signing: SigningRules,
     /// How large what one request asks for may be.
     pub sizes: SizeLimits,
-    /// Event streams a project may hold open at the same time. Default 32.
-    pub streams_per_project: usize,
+    /// Who may hold how many event streams open.
+    pub streams: StreamOptions,
     /// What `/healthcheck` looks at, and tells.
     pub health: HealthOptions,
     /// What one caller may ask for in a time.
@@ -121,6 +121,25 @@ impl Default for HealthOptions {
     }
 }
 
+/// Who may hold how many event streams open, and for how long they are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// `[limits] event_streams`: of one project. Default 100.
+    pub per_project: usize,
+    /// `[limits] event_streams_per_user`: of one user. Default 50.
+    pub per_user: usize,
+    /// `[limits] event_streams_altogether`: of all but administrators. Default 1000.
+    pub altogether: usize,
+    /// `[limits] event_stream_check`: after how long it is looked again whether the user still may. Default 10 s.
+    pub look_again: Duration,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self { per_project: 100, per_user: 50, altogether: 1000, look_again: Duration::from_secs(10) }
+    }
+}
+
 /// What one caller may ask for in a time, and how much costly work is done at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateOptions {
@@ -128,6 +147,10 @@ pub struct RateOptions {
     pub requests_per_second: Option<NonZeroU32>,
     /// `[limits] request_burst`: of one project at once, before the average counts. Default 40,000.
     pub request_burst: NonZeroU32,
+    /// `[limits] writes_per_second`: changes of one user, on average. Default none: any number.
+    pub writes_per_second: Option<NonZeroU32>,
+    /// `[limits] write_burst`: changes of one user at once. Default 2000.
+    pub write_burst: NonZeroU32,
     /// `[limits] failed_authentications_per_minute`: from one address. Default none: any number.
     pub failures_per_minute: Option<NonZeroU32>,
     /// `[limits] concurrent_signatures`: certificates that are signed at the same time. Default 16.
@@ -168,6 +191,8 @@ impl Default for RateOptions {
         Self {
             requests_per_second: None,
             request_burst: NonZeroU32::MIN.saturating_add(39_999),
+            writes_per_second: None,
+            write_burst: NonZeroU32::MIN.saturating_add(1999),
             failures_per_minute: None,
             signatures_at_once: 16,
             longest_wait: Duration::from_secs(10),
@@ -191,7 +216,7 @@ impl Default for ApiOptions {
             network_drivers: BTreeMap::new(),
             signing: SigningRules::default(),
             sizes: SizeLimits::default(),
-            streams_per_project: 32,
+            streams: StreamOptions::default(),
             health: HealthOptions::default(),
             rates: RateOptions::default(),
             create_timeout: Duration::from_secs(60 * 60),

@@ -27,7 +27,7 @@ use crate::throttle::Throttle;
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
     let (documented, _) = documented().split_for_parts();
-    let throttle = Arc::new(Throttle::new(&state.options.rates, state.metrics.clone()));
+    let throttle = Arc::new(Throttle::new(&state.options.rates, &state.options.streams, state.metrics.clone()));
     let gate = Gate { state: Arc::clone(&state), throttle };
     let routes = with_oddities(documented)
         .fallback(unknown)

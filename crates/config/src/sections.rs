@@ -333,7 +333,7 @@ pub struct LimitSettings {
     pub stream_idle_timeout: Duration,
     /// Password authentications from one address in a minute.
     pub login_attempts_per_minute: u32,
-    /// Event streams at the same time.
+    /// Event streams of a project at the same time.
     pub event_streams: usize,
     /// Nodes of one node group.
     pub max_nodes_per_nodegroup: u32,
@@ -345,6 +345,18 @@ pub struct LimitSettings {
     pub max_volume_size: u32,
     /// Minutes of one operation.
     pub max_create_timeout: u32,
+    /// Event streams of a user at the same time.
+    pub event_streams_per_user: usize,
+    /// Event streams of all but administrators at the same time.
+    pub event_streams_altogether: usize,
+    /// How often it is looked whether a stream's user may still follow it.
+    pub event_stream_check: Duration,
+    /// Changes of a user in a second; nothing for any number.
+    pub writes_per_second: Option<NonZeroU32>,
+    /// Changes of a user at once.
+    pub write_burst: NonZeroU32,
+    /// Tokens of a user of the built-in identity that are good at the same time.
+    pub tokens_per_user: u64,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: whether `X-Forwarded-*` headers are believed.
     pub trust_proxy_headers: bool,
 }
@@ -376,6 +388,12 @@ impl LimitSettings {
             max_nodegroups_per_cluster: values.get("limits", "max_nodegroups_per_cluster")?,
             max_volume_size: values.get("limits", "max_volume_size")?,
             max_create_timeout: values.get("limits", "max_create_timeout")?,
+            event_streams_per_user: values.get("limits", "event_streams_per_user")?,
+            event_streams_altogether: values.get("limits", "event_streams_altogether")?,
+            event_stream_check: values.get("limits", "event_stream_check")?,
+            writes_per_second: NonZeroU32::new(values.get("limits", "writes_per_second")?),
+            write_burst: NonZeroU32::new(values.get("limits", "write_burst")?).unwrap_or(NonZeroU32::MIN),
+            tokens_per_user: values.get("limits", "tokens_per_user")?,
             trust_proxy_headers: values.get("oslo_middleware", "enable_proxy_headers_parsing")?,
         })
     }

@@ -148,7 +148,7 @@ pub(crate) async fn create(
         project_id: project.id.clone(),
         name: new.name,
         description: new.description,
-        secret_hash: identity.hasher().hash(secret.clone()).await?,
+        secret_hash: identity.hash_for(&session.user.id, secret.clone()).await?,
         role_ids: roles.iter().map(|role| role.id.clone()).collect(),
         unrestricted: new.unrestricted.unwrap_or(false),
         expires_at,

@@ -56,6 +56,11 @@ pub enum AuthError {
     /// Headers that name a user came from where they are not believed.
     #[error("identity headers are believed only from this machine, and not through a proxy")]
     NotTrusted,
+    /// The request is for a host name that is not this machine's, as a web page would send it that has its own name lead here.
+    #[error(
+        "identity headers are believed only for host names of this machine: use localhost, or set [identity] public_url"
+    )]
+    ForeignHost,
     /// The identity back-end can't answer now; the request may be good (503). What it says is for the log.
     #[error("The identity service is not available. Try again shortly.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

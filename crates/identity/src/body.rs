@@ -5,7 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use magnum_listen::is_too_slow;
+use magnum_listen::{is_too_slow, json};
 use secrecy::SecretString;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
@@ -37,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             error if is_too_slow(&error).is_some() => Refusal::TooSlow,
             _ => Refusal::bad("The body could not be read to its end."),
         })?;
-        match serde_json::from_slice(&bytes) {
+        match json::read(&bytes) {
             Ok(value) => Ok(Self(value)),
             Err(error) => {
                 let reason = without_values(&error.to_string());

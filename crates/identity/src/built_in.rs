@@ -1,5 +1,6 @@
 //! The built-in identity service: its parts, its routes, its place behind [`Authenticator`].
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
@@ -11,12 +12,14 @@ use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Router, http};
 use magnum_domain::Caller;
+use magnum_listen::rate::Rates;
 use magnum_store::Store;
 use magnum_store::identity::IdentityTables;
 use moka::future::Cache;
 use tower::ServiceExt;
 
 use crate::error::Refusal;
+use crate::familiar::Familiar;
 use crate::lockout::Lockout;
 use crate::password::{Hasher, PasswordCost};
 use crate::service_catalog::ServiceCatalog;
@@ -38,6 +41,14 @@ pub struct Options {
     pub cache_size: u64,
     /// How much work a guess at a password costs.
     pub password_cost: PasswordCost,
+    /// Whether `X-Forwarded-For` and `Forwarded` are believed: only behind a proxy that sets them. Default no.
+    pub proxy_headers: bool,
+    /// Changes, and logins, of one user in a second on average; none for any number. Default none.
+    pub writes_per_second: Option<NonZeroU32>,
+    /// Changes, and logins, of one user at once. Default 2000.
+    pub write_burst: NonZeroU32,
+    /// Tokens of a user, or of one application credential, that are good at the same time; the oldest go. Default 1000.
+    pub tokens_per_user: u64,
 }
 
 impl Default for Options {
@@ -47,9 +58,18 @@ impl Default for Options {
             cache_lifetime: Duration::from_secs(10),
             cache_size: 4096,
             password_cost: PasswordCost::default(),
+            proxy_headers: false,
+            writes_per_second: None,
+            write_burst: NonZeroU32::MIN.saturating_add(1999),
+            tokens_per_user: 1000,
         }
     }
 }
+
+/// Revoked tokens that are remembered as such.
+const MOST_REVOKED: u64 = 100_000;
+/// Longer than the rows of a session are read.
+const READING: Duration = Duration::from_secs(60);
 
 /// Why the service could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +102,11 @@ struct Parts {
     options: Options,
     hasher: Hasher,
     lockout: Lockout,
+    familiar: Familiar,
+    writes: Option<Rates<String>>,
     sessions: Cache<[u8; 32], CachedSession>,
+    /// Tokens that were revoked by this process while somebody may have been reading their rows.
+    revoked: Cache<[u8; 32], ()>,
     generation: AtomicU64,
     pruned_at: AtomicI64,
 }
@@ -109,6 +133,9 @@ impl BuiltIn {
             challenge,
             hasher: Hasher::new(options.password_cost).map_err(IdentityError::PasswordCost)?,
             lockout: Lockout::default(),
+            familiar: Familiar::new().map_err(IdentityError::PasswordCost)?,
+            writes: options.writes_per_second.map(|rate| Rates::per_second(rate, options.write_burst, String::new())),
+            revoked: Cache::builder().max_capacity(MOST_REVOKED).time_to_live(options.cache_lifetime + READING).build(),
             sessions: Cache::builder().max_capacity(options.cache_size).time_to_live(options.cache_lifetime).build(),
             options,
             generation: AtomicU64::new(0),
@@ -153,6 +180,23 @@ impl BuiltIn {
 
     pub(crate) fn lockout(&self) -> &Lockout {
         &self.0.lockout
+    }
+
+    pub(crate) fn familiar(&self) -> &Familiar {
+        &self.0.familiar
+    }
+
+    /// Counts a change of this user.
+    ///
+    /// # Errors
+    /// 429 when there are too many.
+    pub(crate) fn count_write(&self, user_id: &str) -> Result<(), Refusal> {
+        let Some(writes) = &self.0.writes else { return Ok(()) };
+        writes.count(&user_id.to_owned()).map_err(|retry_after| Refusal::TooFast { retry_after })
+    }
+
+    pub(crate) fn revoked(&self) -> &Cache<[u8; 32], ()> {
+        &self.0.revoked
     }
 
     pub(crate) fn sessions(&self) -> &Cache<[u8; 32], CachedSession> {

@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     TooSlow,
     #[error("Too many failed attempts. Try again in {} seconds.", seconds(*retry_after))]
     LockedOut { retry_after: Duration },
+    #[error("There are too many changes of this user. Try again in {} seconds.", seconds(*retry_after))]
+    TooFast { retry_after: Duration },
     #[error("The identity service is busy or has no database. Try again shortly.")]
     Unavailable,
     #[error("An unexpected error prevented the server from fulfilling your request.")]
@@ -67,7 +69,7 @@ impl Refusal {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::LockedOut { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::LockedOut { .. } | Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -88,7 +90,7 @@ impl IntoResponse for Refusal {
             "title": status.canonical_reason().unwrap_or_default(),
         }});
         let mut response = (status, Json(document)).into_response();
-        if let Self::LockedOut { retry_after } = self {
+        if let Self::LockedOut { retry_after } | Self::TooFast { retry_after } = self {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(retry_after)));
         }
         response
@@ -118,7 +120,9 @@ impl From<StoreError> for Refusal {
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Missing | AuthError::Invalid | AuthError::NotTrusted => Self::unauthorized(),
+            AuthError::Missing | AuthError::Invalid | AuthError::NotTrusted | AuthError::ForeignHost => {
+                Self::unauthorized()
+            }
             AuthError::Unavailable(error) => {
                 tracing::warn!(%error, "a token could not be validated");
                 Self::Unavailable

@@ -92,6 +92,17 @@ pub(crate) fn no_options(options: Option<&Map<String, Value>>) -> Checked {
     }
 }
 
+/// The id in the body of a change, which may be there if it is the one of the path: clients send whole documents back.
+pub(crate) fn same_id(what: &str, given: Option<Value>, id: &str) -> Checked {
+    match given {
+        None => Ok(()),
+        Some(given) if given == id => Ok(()),
+        Some(_) => Err(Refusal::bad(format!(
+            "The id of a {what} can't be changed: leave it out, or give the one of the path."
+        ))),
+    }
+}
+
 /// Attributes that are kept as they are.
 pub(crate) fn extra(extra: &Extra, reserved: &[&str]) -> Checked {
     if let Some(key) = reserved.iter().find(|key| extra.contains_key(**key)) {

@@ -20,6 +20,7 @@ mod built_in;
 mod discovery;
 mod domain;
 mod error;
+mod familiar;
 mod field;
 mod keystone;
 mod list;

@@ -1,66 +1,63 @@
-//! Slowing down whoever guesses secrets.
+//! Slowing down whoever guesses secrets, and nobody else.
 //!
-//! Failures are counted for what is guessed (a user name, an application credential) and for where the guesses come
-//! from. After a few that cost nothing, each failure closes the door for twice as long as the one before:
+//! Failures are counted for what is guessed (a user name, an application credential) **from where**: each after a few that
+//! cost nothing closes that door for twice as long as the one before, and only that door. The owner of the secret at another
+//! address does not notice.
 //!
 //! | counted for | free failures | then | at most |
 //! | --- | --- | --- | --- |
-//! | a user or credential, existing or not | 5 | 1 s, 2 s, 4 s, ... | 5 min |
-//! | a peer (an IPv6 one by its /64) | 50 | 1 s, 2 s, 4 s, ... | 1 min |
+//! | a user or credential, existing or not, from one address (an IPv6 one stands for its /64) | 5 | 1 s, 2 s, 4 s, ... | 5 min |
+//! | the same, once 50 guesses have failed at that user from anywhere, or at anybody from that address | 1 | 1 s, 2 s, 4 s, ... | 5 min |
 //!
-//! A count is forgotten after 15 minutes without a failure; that of a user also at a success. Requests that arrive
-//! while the door is closed are refused (429, `Retry-After`) without being looked at, and don't count. The peer's
-//! count is the milder one because everybody behind a proxy, or on this machine, shares it.
+//! A count is forgotten after 15 minutes without a failure, and at a success. Requests that arrive while the door is closed are
+//! refused (429, `Retry-After`) without being looked at, and don't count. Whoever has got in from the same address
+//! lately is not kept waiting at all: see [`crate::familiar`].
 //!
 //! Counts are kept in memory: a restart forgets them, and each process counts for itself.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What failures are counted for.
+/// What is guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     /// A user, by lower-cased name.
     User(String),
     /// An application credential, by id.
     Credential(String),
-    /// Where guesses come from.
-    Peer(IpAddr),
 }
-
-struct Limits {
-    free: u32,
-    longest: Duration,
-}
-
-const FOR_SECRETS: Limits = Limits { free: 5, longest: Duration::from_secs(300) };
-const FOR_PEERS: Limits = Limits { free: 50, longest: Duration::from_secs(60) };
-const FIRST: Duration = Duration::from_secs(1);
-const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Bounds the memory that made-up names can take: some 2 MB.
-const MOST_RECORDS: usize = 10_000;
 
 impl Subject {
     pub(crate) fn user(name: &str) -> Self {
         Self::User(name.trim().to_lowercase())
     }
-
-    pub(crate) fn peer(address: IpAddr) -> Self {
-        Self::Peer(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-            address => address,
-        })
-    }
-
-    const fn limits(&self) -> &'static Limits {
-        match self {
-            Self::User(_) | Self::Credential(_) => &FOR_SECRETS,
-            Self::Peer(_) => &FOR_PEERS,
-        }
-    }
 }
+
+/// What is guessed, and from where, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Attempt {
+    pub(crate) subject: Subject,
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// What failures are counted for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Attempt(Attempt),
+    Subject(Subject),
+    Address(IpAddr),
+}
+
+const FREE: u32 = 5;
+/// After so many failures of one kind, an attempt of that kind has no more than one try.
+const MANY: u32 = 50;
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(300);
+const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Bounds the memory that made-up names can take: some 4 MB.
+const MOST_RECORDS: usize = 20_000;
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -69,10 +66,10 @@ struct Record {
 }
 
 impl Record {
-    fn closed_until(self, limits: &Limits) -> Instant {
-        let Some(doublings) = self.failures.checked_sub(limits.free) else { return self.last };
+    fn closed_until(self, free: u32) -> Instant {
+        let Some(doublings) = self.failures.checked_sub(free) else { return self.last };
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        self.last + FIRST.saturating_mul(factor).min(limits.longest)
+        self.last + FIRST.saturating_mul(factor).min(LONGEST)
     }
 
     fn is_forgotten(self, now: Instant) -> bool {
@@ -82,27 +79,33 @@ impl Record {
 
 /// The counts.
 #[derive(Default)]
-pub(crate) struct Lockout(Mutex<HashMap<Subject, Record>>);
+pub(crate) struct Lockout(Mutex<HashMap<Key, Record>>);
 
 impl Lockout {
-    /// How long the door is still closed, if it is, for any of `subjects`.
-    pub(crate) fn closed_for(&self, subjects: &[Subject], now: Instant) -> Option<Duration> {
+    /// How long the door is still closed for such an attempt, if it is.
+    pub(crate) fn closed_for(&self, attempt: &Attempt, now: Instant) -> Option<Duration> {
         let records = self.records();
-        let waits = subjects.iter().filter_map(|subject| {
-            let record = records.get(subject).filter(|record| !record.is_forgotten(now))?;
-            record.closed_until(subject.limits()).checked_duration_since(now)
-        });
-        waits.filter(|wait| !wait.is_zero()).max()
+        let live = |key: &Key| records.get(key).filter(|record| !record.is_forgotten(now));
+        let record = live(&Key::Attempt(attempt.clone()))?;
+        let around = [Some(Key::Subject(attempt.subject.clone())), attempt.address.map(Key::Address)];
+        let is_attacked = around.iter().flatten().filter_map(live).any(|record| record.failures >= MANY);
+        let wait = record.closed_until(if is_attacked { 1 } else { FREE }).checked_duration_since(now);
+        wait.filter(|wait| !wait.is_zero())
     }
 
-    /// Counts a failure for each of `subjects`.
-    pub(crate) fn failed(&self, subjects: &[Subject], now: Instant) {
+    /// Counts a failure.
+    pub(crate) fn failed(&self, attempt: &Attempt, now: Instant) {
         let mut records = self.records();
-        for subject in subjects {
-            if records.len() >= MOST_RECORDS && !records.contains_key(subject) {
+        let keys = [
+            Some(Key::Attempt(attempt.clone())),
+            Some(Key::Subject(attempt.subject.clone())),
+            attempt.address.map(Key::Address),
+        ];
+        for key in keys.into_iter().flatten() {
+            if records.len() >= MOST_RECORDS && !records.contains_key(&key) {
                 make_room(&mut records, now);
             }
-            let record = records.entry(subject.clone()).or_insert(Record { failures: 0, last: now });
+            let record = records.entry(key).or_insert(Record { failures: 0, last: now });
             if record.is_forgotten(now) {
                 record.failures = 0;
             }
@@ -111,26 +114,28 @@ impl Lockout {
         }
     }
 
-    /// Forgets the failures of `subject`.
-    pub(crate) fn succeeded(&self, subject: &Subject) {
-        self.records().remove(subject);
+    /// Forgets the failures of such attempts.
+    pub(crate) fn succeeded(&self, attempt: &Attempt) {
+        self.records().remove(&Key::Attempt(attempt.clone()));
     }
 
-    fn records(&self) -> MutexGuard<'_, HashMap<Subject, Record>> {
+    fn records(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
         // No code that holds the lock leaves the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn make_room(records: &mut HashMap<Subject, Record>, now: Instant) {
+fn make_room(records: &mut HashMap<Key, Record>, now: Instant) {
     records.retain(|_, record| !record.is_forgotten(now));
     if records.len() < MOST_RECORDS {
         return;
     }
-    // The fewest failures, and of those the oldest: a flood of names must not push out the one that is guessed at.
-    let least = records.iter().min_by_key(|(_, record)| (record.failures, record.last));
-    if let Some(subject) = least.map(|(subject, _)| subject.clone()) {
-        records.remove(&subject);
+    // The tenth with the fewest failures, and of those the oldest: a flood of names must not push out the one that is
+    // guessed at, nor cost a look at all of them each time.
+    let mut all = records.iter().map(|(key, record)| (record.failures, record.last, key.clone())).collect::<Vec<_>>();
+    all.sort_unstable_by_key(|(failures, last, _)| (*failures, *last));
+    for (_, _, key) in all.into_iter().take(MOST_RECORDS / 10) {
+        records.remove(&key);
     }
 }
 
@@ -144,26 +149,29 @@ mod tests {
         Duration::from_secs(n)
     }
 
+    fn attempt(name: &str, last: u8) -> Attempt {
+        Attempt { subject: Subject::user(name), address: Some(IpAddr::from([10, 0, 0, last])) }
+    }
+
     #[test]
-    fn the_wait_doubles_up_to_the_longest() {
-        for (subject, free, longest) in [
-            (Subject::user("ann"), 5, 300),
-            (Subject::Credential("c".into()), 5, 300),
-            (Subject::peer("10.0.0.1".parse().unwrap()), 50, 60),
-        ] {
+    fn the_wait_doubles_up_to_the_longest_for_that_attempt_alone() {
+        let credential = Attempt { subject: Subject::Credential("c".into()), address: None };
+        for guessed in [attempt("ann", 1), credential] {
             let lockout = Lockout::default();
             let now = Instant::now();
-            let subject = [subject];
-            for failure in 1..free {
-                lockout.failed(&subject, now);
-                assert_eq!(lockout.closed_for(&subject, now), None, "failure {failure} is free");
+            for failure in 1..FREE {
+                lockout.failed(&guessed, now);
+                assert_eq!(lockout.closed_for(&guessed, now), None, "failure {failure} is free");
             }
             let mut wait = 1;
             for _ in 0..40 {
-                lockout.failed(&subject, now);
-                assert_eq!(lockout.closed_for(&subject, now), Some(seconds(wait)));
-                assert_eq!(lockout.closed_for(&subject, now + seconds(wait)), None);
-                wait = (wait * 2).min(longest);
+                lockout.failed(&guessed, now);
+                assert_eq!(lockout.closed_for(&guessed, now), Some(seconds(wait)));
+                assert_eq!(lockout.closed_for(&guessed, now + seconds(wait)), None);
+                wait = (wait * 2).min(300);
+            }
+            for other in [attempt("ann", 2), attempt("bob", 1)] {
+                assert_eq!(lockout.closed_for(&other, now), None, "{other:?}");
             }
         }
     }
@@ -172,45 +180,52 @@ mod tests {
     fn quiet_and_success_forget() {
         let lockout = Lockout::default();
         let now = Instant::now();
-        let (ann, bob) = (Subject::user("Ann"), Subject::user("bob"));
-        for _ in 0..9 {
-            lockout.failed(&[ann.clone(), bob.clone()], now);
+        let (ann, bob) = (attempt("Ann", 1), attempt("bob", 1));
+        for guessed in [&ann, &bob] {
+            for _ in 0..9 {
+                lockout.failed(guessed, now);
+            }
         }
-        assert!(lockout.closed_for(&[Subject::user(" ANN ")], now).is_some(), "names count without case");
+        assert!(lockout.closed_for(&attempt(" ANN ", 1), now).is_some(), "names count without case");
         lockout.succeeded(&ann);
-        assert_eq!(lockout.closed_for(&[ann], now), None);
-        assert_eq!(lockout.closed_for(&[Subject::user("carl"), bob.clone()], now), Some(seconds(16)));
+        assert_eq!(lockout.closed_for(&ann, now), None);
+        assert_eq!(lockout.closed_for(&bob, now), Some(seconds(16)));
 
         let later = now + FORGET_AFTER;
-        lockout.failed(std::slice::from_ref(&bob), later);
-        assert_eq!(lockout.closed_for(&[bob], later), None, "counting began anew");
+        lockout.failed(&bob, later);
+        assert_eq!(lockout.closed_for(&bob, later), None, "counting began anew");
     }
 
+    /// Many guesses at one user from many addresses, or at many users from one: each has a single try, and those who
+    /// have not failed are let in.
     #[test]
-    fn ipv6_peers_count_by_network() {
-        let lockout = Lockout::default();
-        let now = Instant::now();
-        for i in 0..60_u16 {
-            let address = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, i));
-            lockout.failed(&[Subject::peer(address)], now);
+    fn spread_guesses_are_counted_together_but_close_no_door() {
+        let by_address: Vec<Attempt> = (0..60).map(|i| attempt("admin", i)).collect();
+        let by_name: Vec<Attempt> = (0..60).map(|i| attempt(&format!("user {i}"), 7)).collect();
+        for (guesses, new) in [(by_address, attempt("admin", 200)), (by_name, attempt("new", 7))] {
+            let lockout = Lockout::default();
+            let now = Instant::now();
+            for guess in &guesses {
+                lockout.failed(guess, now);
+            }
+            assert_eq!(lockout.closed_for(&new, now), None);
+            lockout.failed(&new, now);
+            assert_eq!(lockout.closed_for(&new, now), Some(seconds(1)));
         }
-        assert!(lockout.closed_for(&[Subject::peer("2001:db8:0:1::ffff".parse().unwrap())], now).is_some());
-        assert!(lockout.closed_for(&[Subject::peer("2001:db8:0:2::1".parse().unwrap())], now).is_none());
-        assert_eq!(Subject::peer("::ffff:10.0.0.1".parse().unwrap()), Subject::peer("10.0.0.1".parse().unwrap()));
     }
 
     #[test]
     fn a_flood_of_names_takes_bounded_memory_and_frees_nobody() {
         let lockout = Lockout::default();
         let now = Instant::now();
-        let admin = [Subject::user("admin")];
+        let admin = attempt("admin", 1);
         for _ in 0..8 {
             lockout.failed(&admin, now);
         }
         for i in 0..MOST_RECORDS + 50 {
-            lockout.failed(&[Subject::User(format!("made up {i}"))], now + Duration::from_millis(1));
+            lockout.failed(&attempt(&format!("made up {i}"), 2), now + Duration::from_millis(1));
         }
-        assert_eq!(lockout.records().len(), MOST_RECORDS);
+        assert!(lockout.records().len() <= MOST_RECORDS);
         assert!(lockout.closed_for(&admin, now).is_some());
     }
 }

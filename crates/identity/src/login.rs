@@ -1,6 +1,6 @@
 //! Proving who one is: by password, by an earlier token, by an application credential.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use magnum_domain::Timestamp;
@@ -11,7 +11,7 @@ use crate::auth_request::{CredentialMethod, Identity, PasswordUser, TokenMethod,
 use crate::built_in::BuiltIn;
 use crate::error::Refusal;
 use crate::field::{self, LONGEST_NAME};
-use crate::lockout::Subject;
+use crate::lockout::{Attempt, Subject};
 
 /// A user who has proved themselves, and what limits the token they get for it.
 pub(crate) struct Proof {
@@ -29,7 +29,7 @@ impl BuiltIn {
     ///
     /// # Errors
     /// 400 for what is incomplete, 401 without a reason for what is wrong, 429 for too many tries.
-    pub(crate) async fn prove(&self, identity: Identity, peer: Option<SocketAddr>) -> Result<Proof, Refusal> {
+    pub(crate) async fn prove(&self, identity: Identity, peer: Option<IpAddr>) -> Result<Proof, Refusal> {
         let missing = |method: &str| Refusal::bad(format!("Expecting to find {method} in identity."));
         let [method] = identity.methods.as_slice() else {
             return Err(Refusal::bad("auth.identity.methods has to name exactly one method."));
@@ -50,7 +50,7 @@ impl BuiltIn {
         }
     }
 
-    async fn prove_by_password(&self, given: PasswordUser, peer: Option<SocketAddr>) -> Result<Proof, Refusal> {
+    async fn prove_by_password(&self, given: PasswordUser, peer: Option<IpAddr>) -> Result<Proof, Refusal> {
         let (user, subject) = self.find_referenced(&given.user).await?;
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
         self.check_secret(subject, peer, stored, given.password.0).await?;
@@ -80,7 +80,7 @@ impl BuiltIn {
         })
     }
 
-    async fn prove_by_credential(&self, given: CredentialMethod, peer: Option<SocketAddr>) -> Result<Proof, Refusal> {
+    async fn prove_by_credential(&self, given: CredentialMethod, peer: Option<IpAddr>) -> Result<Proof, Refusal> {
         let tables = self.tables();
         let (credential, subject) = match (&given.id, &given.name, &given.user) {
             (Some(id), _, _) => {
@@ -140,26 +140,36 @@ impl BuiltIn {
     pub(crate) async fn check_secret(
         &self,
         subject: Subject,
-        peer: Option<SocketAddr>,
+        peer: Option<IpAddr>,
         stored: Option<PasswordHash>,
         secret: SecretString,
     ) -> Result<(), Refusal> {
-        // Asked for first, and given back after the failure is counted: a thousand guesses sent at once are no
-        // cheaper than one after another.
-        let turn = self.hasher().permit().await?;
-        let subjects: Vec<Subject> =
-            [Some(subject.clone()), peer.map(|peer| Subject::peer(peer.ip()))].into_iter().flatten().collect();
-        if let Some(retry_after) = self.lockout().closed_for(&subjects, Instant::now()) {
-            return Err(Refusal::LockedOut { retry_after });
-        }
         let possible = field::can_be_secret(&secret);
         let secret = if possible { secret } else { SecretString::default() };
-        let (right, turn) = self.hasher().verify(turn, stored.filter(|_| possible), secret).await?;
-        if right {
-            self.lockout().succeeded(&subject);
-        } else {
-            self.lockout().failed(&subjects, Instant::now());
-            tracing::info!(?subject, peer = ?peer.map(|peer| peer.ip()), "a secret was not right");
+        let stored = stored.filter(|_| possible);
+        let attempt = Attempt { subject, address: peer };
+        if let Some(stored) = &stored
+            && self.familiar().is_known(&attempt, stored, &secret).await
+        {
+            self.lockout().succeeded(&attempt);
+            return Ok(());
+        }
+        // Asked for first, and given back after the failure is counted: a thousand guesses sent at once are no
+        // cheaper than one after another.
+        let turn = self.hasher().turn(&attempt).await?;
+        if let Some(retry_after) = self.lockout().closed_for(&attempt, Instant::now()) {
+            return Err(Refusal::LockedOut { retry_after });
+        }
+        let right = self.hasher().verify(peer, stored.clone(), secret.clone()).await?;
+        match stored.filter(|_| right) {
+            Some(stored) => {
+                self.lockout().succeeded(&attempt);
+                self.familiar().remember(&attempt, &stored, &secret).await;
+            }
+            None => {
+                self.lockout().failed(&attempt, Instant::now());
+                tracing::info!(subject = ?attempt.subject, peer = ?attempt.address, "a secret was not right");
+            }
         }
         drop(turn);
         if right { Ok(()) } else { Err(Refusal::unauthorized()) }

@@ -1,7 +1,9 @@
 //! `auth_strategy = noauth`: for development, and for a trusted proxy on the same machine.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use magnum_domain::Caller;
 
 use crate::{AuthError, Authenticator, IncomingRequest};
@@ -15,8 +17,14 @@ use crate::{AuthError, Authenticator, IncomingRequest};
 /// | `X-Project-Id`, `X-Project-Name`, `X-Project-Domain-Id` | the project the request is for |
 /// | `X-Roles` | names, separated by commas; `admin` implies `member`, which implies `reader` |
 /// | `OpenStack-System-Scope` | `all` for a request that is for the whole system |
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoAuth;
+///
+/// The `Host` of a request has to be a name of this machine, too, or one of those given: a web page that has its own name
+/// lead here (DNS rebinding) sends that name.
+#[derive(Debug, Clone, Default)]
+pub struct NoAuth {
+    /// Host names beside `localhost` and the loopback addresses, without ports.
+    pub hosts: Vec<String>,
+}
 
 /// Headers that show that a request came from somewhere else and was passed on.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
@@ -28,6 +36,9 @@ impl Authenticator for NoAuth {
         let from_here = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
         if !from_here || FORWARDED.iter().any(|name| headers.contains_key(*name)) {
             return Err(AuthError::NotTrusted);
+        }
+        if !headers.get_all(header::HOST).iter().all(|host| host.to_str().is_ok_and(|host| self.is_here(host))) {
+            return Err(AuthError::ForeignHost);
         }
         let user_id = text(headers, "x-user-id")?.ok_or(AuthError::Missing)?;
         let domain = "default".to_owned();
@@ -49,6 +60,21 @@ impl Authenticator for NoAuth {
 
     fn challenge(&self) -> Option<String> {
         None
+    }
+}
+
+impl NoAuth {
+    /// Whether a `Host` names this machine.
+    fn is_here(&self, host: &str) -> bool {
+        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _port)) => address,
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(&name))
     }
 }
 
@@ -89,13 +115,41 @@ mod tests {
         ];
         for (peer, given, expected) in cases {
             let peer = peer.map(|peer| peer.parse().unwrap());
-            let got =
-                NoAuth.authenticate(IncomingRequest { peer, ..IncomingRequest::with_headers(&headers(given)) }).await;
+            let got = NoAuth::default()
+                .authenticate(IncomingRequest { peer, ..IncomingRequest::with_headers(&headers(given)) })
+                .await;
             match (got, expected) {
                 (Ok(caller), Ok(user_id)) => assert_eq!(caller.user_id, user_id),
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
                 (got, expected) => panic!("{given:?} from {peer:?}: {got:?}, not {expected:?}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_names_of_this_machine_are_believed() {
+        let no_auth = NoAuth { hosts: vec!["magnum.example".to_owned()] };
+        for (host, believed) in [
+            ("localhost", true),
+            ("LOCALHOST:9511", true),
+            ("localhost.", true),
+            ("magnum.localhost:9511", true),
+            ("127.0.0.1:9511", true),
+            ("127.8.8.8", true),
+            ("[::1]:9511", true),
+            ("magnum.example:9511", true),
+            ("evil.example:9511", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("10.0.0.1:9511", false),
+            ("0.0.0.0:9511", false),
+            ("[::2]", false),
+            ("", false),
+        ] {
+            let given = headers(&[("x-user-id", "u1"), ("host", host)]);
+            let peer = Some("127.0.0.1:9".parse().unwrap());
+            let got = no_auth.authenticate(IncomingRequest { peer, ..IncomingRequest::with_headers(&given) }).await;
+            assert_eq!(got.is_ok(), believed, "{host}: {got:?}");
         }
     }
 
@@ -111,7 +165,7 @@ mod tests {
         ]);
         let peer = Some("127.0.0.1:1".parse().unwrap());
         let request = IncomingRequest { peer, ..IncomingRequest::with_headers(&given) };
-        let caller = NoAuth.authenticate(request).await.unwrap();
+        let caller = NoAuth::default().authenticate(request).await.unwrap();
         assert_eq!(
             caller,
             Caller {

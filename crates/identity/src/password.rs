@@ -1,18 +1,23 @@
 //! Hashing of passwords and of the secrets of application credentials: argon2id, few at a time.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use magnum_listen::lanes::Lanes;
 use magnum_store::identity::PasswordHash;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::built_in::BuiltIn;
 use crate::error::Refusal;
+use crate::lockout::{Attempt, Subject};
 
 /// How much work a guess costs. Stored hashes carry their own cost, so a change concerns new passwords only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +43,19 @@ const MOST_AT_ONCE: usize = 2;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Computes and checks hashes.
+///
+/// Turns are shared out so that nobody's guesses keep others waiting: one at a time for each name and address, one at a time
+/// for each address, and a name that nobody has takes a turn only when one is free. Otherwise it waits as long as a
+/// check usually takes, which looks the same from outside.
 pub(crate) struct Hasher {
     argon: Argon2<'static>,
     turns: Arc<Semaphore>,
+    attempts: Lanes<Attempt>,
+    addresses: Lanes<Option<IpAddr>>,
+    /// For comparing with the decoy.
+    decoys: Semaphore,
+    /// How long a check has usually taken, in microseconds; 0 before the first.
+    usual: AtomicU64,
     decoy: PasswordHash,
 }
 
@@ -56,12 +71,24 @@ impl Hasher {
         Ok(Self {
             argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             turns: Arc::new(Semaphore::new(at_once)),
+            attempts: Lanes::new(1),
+            addresses: Lanes::new(1),
+            decoys: Semaphore::new(1),
+            usual: AtomicU64::new(0),
             decoy: decoy(cost)?,
         })
     }
 
-    /// Waits for a turn. What is checked and recorded while it is held is at most as stale as the number of turns.
-    pub(crate) async fn permit(&self) -> Result<HashingPermit, Refusal> {
+    /// Waits until no such attempt is under way. What is checked and recorded while it is held is not stale.
+    ///
+    /// # Errors
+    /// 503 when that takes too long.
+    pub(crate) async fn turn(&self, attempt: &Attempt) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turn = tokio::time::timeout(LONGEST_WAIT, self.attempts.enter(attempt.clone())).await;
+        turn.ok().flatten().ok_or(Refusal::Unavailable)
+    }
+
+    async fn permit(&self) -> Result<HashingPermit, Refusal> {
         let turn = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
         match turn {
             Ok(Ok(permit)) => Ok(HashingPermit(permit)),
@@ -85,27 +112,71 @@ impl Hasher {
         }
     }
 
-    /// Whether the secret is the one that was hashed. Takes as long when nothing `stored` is there to compare
-    /// with. The turn goes into the computation, so that one whose client went away still counts, and comes back.
+    /// Whether the secret is the one that was hashed. Takes as long when nothing `stored` is there to compare with.
+    ///
+    /// # Errors
+    /// 503 when there are too many checks of this address, or altogether.
     pub(crate) async fn verify(
         &self,
-        turn: HashingPermit,
+        address: Option<IpAddr>,
         stored: Option<PasswordHash>,
         secret: SecretString,
-    ) -> Result<(bool, HashingPermit), Refusal> {
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.decoy.clone());
+    ) -> Result<bool, Refusal> {
+        let begun = Instant::now();
+        let Some(stored) = stored else {
+            let usual = Duration::from_micros(self.usual.load(Ordering::Relaxed));
+            let turn = match self.decoys.try_acquire() {
+                Ok(turn) => turn,
+                Err(_) if !usual.is_zero() => {
+                    tokio::time::sleep(usual).await;
+                    return Ok(false);
+                }
+                Err(_) => self.decoys.acquire().await.map_err(|_| Refusal::Unavailable)?,
+            };
+            self.check(self.decoy.clone(), secret).await?;
+            drop(turn);
+            return Ok(false);
+        };
+        let lane = tokio::time::timeout(LONGEST_WAIT, self.addresses.enter(address)).await;
+        let lane = lane.ok().flatten().ok_or(Refusal::Unavailable)?;
+        let right = self.check(stored, secret).await?;
+        drop(lane);
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // Half of it is the latest: what is usual changes with the load.
+        let known = self.usual.load(Ordering::Relaxed);
+        let usual = if known == 0 { took } else { known / 2 + took / 2 };
+        self.usual.store(usual.max(1), Ordering::Relaxed);
+        Ok(right)
+    }
+
+    /// Compares. The turn goes into the computation, so that one whose client went away still counts.
+    async fn check(&self, hash: PasswordHash, secret: SecretString) -> Result<bool, Refusal> {
+        let turn = self.permit().await?;
         let argon = self.argon.clone();
         let checked = tokio::task::spawn_blocking(move || {
-            let right = Phc::new(stored.expose())
+            let right = Phc::new(hash.expose())
                 .map(|hash| argon.verify_password(secret.expose_secret().as_bytes(), &hash).is_ok());
-            (right, turn)
+            drop(turn);
+            right
         });
         match checked.await {
-            Ok((Ok(right), turn)) => Ok((right && known, turn)),
-            Ok((Err(error), _)) => Err(internal(&error)),
+            Ok(Ok(right)) => Ok(right),
+            Ok(Err(error)) => Err(internal(&error)),
             Err(error) => Err(internal(&error)),
         }
+    }
+}
+
+impl BuiltIn {
+    /// Hashes a new secret that a user has asked for themselves: one at a time for each user, so that nobody's new
+    /// secrets keep others from logging in.
+    ///
+    /// # Errors
+    /// 503 when there are too many.
+    pub(crate) async fn hash_for(&self, user_id: &str, secret: SecretString) -> Result<PasswordHash, Refusal> {
+        let attempt = Attempt { subject: Subject::user(user_id), address: None };
+        let _turn = self.hasher().turn(&attempt).await?;
+        self.hasher().hash(secret).await
     }
 }
 
@@ -148,8 +219,7 @@ mod tests {
             (Some(hash), "right\0", false),
             (None, "right", false),
         ] {
-            let turn = hasher.permit().await.unwrap();
-            let (right, _) = hasher.verify(turn, stored, secret.into()).await.unwrap();
+            let right = hasher.verify(None, stored, secret.into()).await.unwrap();
             assert_eq!(right, expected, "{secret:?}");
         }
     }

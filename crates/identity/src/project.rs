@@ -225,7 +225,8 @@ pub(crate) async fn change(
     Body(body): Body<ProjectBody>,
 ) -> Result<Json<Value>, Refusal> {
     requester.admin("identity:update_project")?;
-    let fields = body.project;
+    let mut fields = body.project;
+    field::same_id("project", fields.extra.remove("id"), &id)?;
     fields.check()?;
     let together: Extra = identity.project(&id).await?.extra.into_iter().chain(fields.extra.clone()).collect();
     field::extra(&together, &RESERVED)?;

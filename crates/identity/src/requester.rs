@@ -1,10 +1,12 @@
 //! Who uses the identity API, and what they may do.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::Method;
 use axum::http::request::Parts;
+use magnum_listen::address;
 
 use crate::built_in::BuiltIn;
 use crate::error::Refusal;
@@ -18,7 +20,11 @@ impl FromRequestParts<BuiltIn> for Requester {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, identity: &BuiltIn) -> Result<Self, Refusal> {
-        Ok(Self(identity.session_of(&parts.headers).await?))
+        let requester = Self(identity.session_of(&parts.headers).await?);
+        if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            identity.count_write(&requester.0.user.id)?;
+        }
+        Ok(requester)
     }
 }
 
@@ -48,14 +54,15 @@ impl Requester {
     }
 }
 
-/// The other end of the connection, where there is one.
+/// Where a request comes from, as far as that is known and believed.
 #[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) Option<SocketAddr>);
+pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
+impl FromRequestParts<BuiltIn> for Peer {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)))
+    async fn from_request_parts(parts: &mut Parts, identity: &BuiltIn) -> Result<Self, Self::Rejection> {
+        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        Ok(Self(address::client(&parts.headers, connection, identity.options().proxy_headers)))
     }
 }

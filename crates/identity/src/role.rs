@@ -139,6 +139,8 @@ pub(crate) struct RoleChangeBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RoleFields {
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Value>,
     name: Option<String>,
     #[serde(default, deserialize_with = "present")]
     description: Option<Option<String>>,
@@ -154,7 +156,8 @@ pub(crate) async fn change(
 ) -> Result<Json<Value>, Refusal> {
     requester.admin("identity:update_role")?;
     let role = identity.role(&id).await?;
-    let RoleFields { name, description, domain_id, options } = body.role;
+    let RoleFields { id: given, name, description, domain_id, options } = body.role;
+    field::same_id("role", given, &id)?;
     if let Some(name) = name.as_ref().filter(|name| **name != role.name) {
         not_fixed(&role)?;
         check_name(&identity, name, Some(&role.id)).await?;

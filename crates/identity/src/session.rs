@@ -132,6 +132,9 @@ impl BuiltIn {
             return Ok(None);
         }
         let hash = sha256(token);
+        if self.revoked().contains_key(&hash) {
+            return Ok(None);
+        }
         // Read before the database: if something is revoked in between, what is remembered here never counts.
         let generation = self.generation().load(Ordering::Acquire);
         let now = magnum_domain::now();
@@ -144,6 +147,14 @@ impl BuiltIn {
         let session = Arc::new(session);
         self.sessions().insert(hash, CachedSession { generation, session: Arc::clone(&session) }).await;
         Ok(Some(session))
+    }
+
+    /// Makes this process forget one token.
+    pub(crate) async fn forget_session(&self, token: &str) {
+        let hash = sha256(token);
+        // In this order: whoever is reading its row just now finds it among the revoked the next time.
+        self.revoked().insert(hash, ()).await;
+        self.sessions().invalidate(&hash).await;
     }
 
     /// Makes this process look at the database again for every token. Called after whatever may make one bad.

@@ -74,10 +74,11 @@ pub(crate) async fn revoke(
     requester: Requester,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
-    let (_, session) = identity.subject_of(&headers).await?;
+    let (token, session) = identity.subject_of(&headers).await?;
     requester.admin_or(&session.user.id, "identity:revoke_token")?;
     identity.tables().delete_token(&session.token.hash).await?;
-    identity.forget_sessions();
+    // Only this one: whoever makes and revokes tokens must not have everybody's looked up again.
+    identity.forget_session(token.expose_secret()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -99,6 +100,7 @@ impl BuiltIn {
 
     /// Makes a token for somebody who has proved themselves.
     async fn issue(&self, proof: Proof, scope: ScopeRequest) -> Result<(SecretString, Session), Refusal> {
+        self.count_write(&proof.user.id)?;
         let (scope, roles) = match self.grant_scope(&proof, scope).await? {
             None => (None, Vec::new()),
             Some(scope) => {
@@ -127,6 +129,7 @@ impl BuiltIn {
             added => added?,
         }
         self.prune(now).await;
+        self.tables().trim_tokens(&row, self.options().tokens_per_user.max(1)).await?;
         let session = Session {
             token: row,
             user: proof.user,

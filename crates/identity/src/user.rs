@@ -164,7 +164,8 @@ pub(crate) async fn change(
 ) -> Result<Json<Value>, Refusal> {
     requester.admin("identity:update_user")?;
     let user = identity.user(&id).await?;
-    let fields = body.user;
+    let mut fields = body.user;
+    field::same_id("user", fields.extra.remove("id"), &id)?;
     if let Some(name) = &fields.name {
         field::name(name, LONGEST_NAME)?;
     }
@@ -256,8 +257,8 @@ pub(crate) async fn change_password(
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     identity.check_secret(subject, peer, stored, body.user.original_password.0).await?;
     let user = user.filter(|user| user.enabled).ok_or_else(Refusal::unauthorized)?;
-    let change =
-        UserChange { password_hash: Some(Some(identity.hasher().hash(password).await?)), ..UserChange::default() };
+    let hash = identity.hash_for(&user.id, password).await?;
+    let change = UserChange { password_hash: Some(Some(hash)), ..UserChange::default() };
     identity.tables().change_user(&user.id, &change).await?;
     identity.forget_sessions();
     Ok(StatusCode::NO_CONTENT)

@@ -1,5 +1,5 @@
 //! Everything that stands between the service and whoever calls it: listeners that no client can hold up, the address
-//! a request comes from, and how often somebody may do something.
+//! a request comes from, its body, and how often somebody may do something.
 //!
 //! The rules, the same for every listener of the program:
 //!
@@ -14,6 +14,8 @@
 pub mod address;
 pub mod descriptors;
 mod http;
+pub mod json;
+pub mod lanes;
 mod limits;
 mod listener;
 mod pool;

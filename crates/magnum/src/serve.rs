@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::map_response;
 use axum::response::Response;
@@ -27,6 +27,9 @@ use crate::connections::Connections;
 use crate::state_dir::{StateDir, base_url};
 use crate::{logging, wiring};
 
+/// The last message of an event stream when the process ends.
+const ENDING: Bytes =
+    Bytes::from_static(b"event: end\ndata: {\"reason\":\"The service is being stopped. Come back.\"}\n\n");
 /// How long requests in flight may take to end once draining has begun.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -137,7 +140,12 @@ async fn end_stream(answer: Response, shutdown: CancellationToken) -> Response {
     if !kind.starts_with("text/event-stream") {
         return answer;
     }
-    answer.map(|body| Body::from_stream(body.into_data_stream().take_until(shutdown.cancelled_owned())))
+    answer.map(|body| {
+        let told = shutdown.clone();
+        let last = futures::stream::once(async move { told.is_cancelled().then_some(Ok(ENDING)) });
+        let until = body.into_data_stream().take_until(shutdown.cancelled_owned());
+        Body::from_stream(until.chain(last.filter_map(std::future::ready)))
+    })
 }
 
 async fn listen(settings: &Settings, options: &Serve) -> anyhow::Result<TcpListener> {

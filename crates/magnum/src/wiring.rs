@@ -7,9 +7,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use axum::Router;
+use axum::http::Uri;
 use magnum_api::{
     ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCloud, Metrics, NetworkDrivers,
-    Projects, RateOptions, SizeLimits,
+    Projects, RateOptions, SizeLimits, StreamOptions,
 };
 use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
@@ -186,15 +187,26 @@ pub(crate) async fn identity(
         IdentityBackend::NoAuth if !bind.ip().is_loopback() => {
             bail!("auth_strategy = noauth believes every caller: it is for loopback addresses only, not for {bind}")
         }
-        IdentityBackend::NoAuth => Ok(Identity { authenticator: Arc::new(NoAuth), routes: None, built_in: false }),
+        IdentityBackend::NoAuth => {
+            // The address that clients are told of is a name of this service, too.
+            let public = settings.identity.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
+            let hosts = public.as_ref().and_then(Uri::host).map(str::to_owned).into_iter().collect();
+            Ok(Identity { authenticator: Arc::new(NoAuth { hosts }), routes: None, built_in: false })
+        }
         IdentityBackend::Keystone => {
             let cloud = cloud.context("a Keystone is wanted, but there is no cloud")?;
             Ok(Identity { authenticator: cloud.authenticator(settings)?, routes: None, built_in: false })
         }
         IdentityBackend::Builtin => {
             let lookup = ServiceCatalog::of_this_process(&settings.identity.region, url);
-            let options =
-                IdentityOptions { token_lifetime: settings.identity.token_expiration, ..IdentityOptions::default() };
+            let options = IdentityOptions {
+                token_lifetime: settings.identity.token_expiration,
+                proxy_headers: settings.limits.trust_proxy_headers,
+                writes_per_second: settings.limits.writes_per_second,
+                write_burst: settings.limits.write_burst,
+                tokens_per_user: settings.limits.tokens_per_user,
+                ..IdentityOptions::default()
+            };
             let built_in = BuiltIn::new(store, lookup, options)?;
             let passwords = state.passwords(url, &settings.identity.region)?;
             let first = Bootstrap { admin_password: passwords.admin, demo_password: Some(passwords.demo) };
@@ -325,7 +337,6 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
             allowed_extensions: x509.allowed_extensions.clone(),
             allowed_key_usage: x509.allowed_key_usage.clone(),
         },
-        streams_per_project: settings.limits.event_streams,
         sizes: SizeLimits {
             nodes_per_nodegroup: settings.limits.max_nodes_per_nodegroup,
             nodes_per_cluster: settings.limits.max_nodes_per_cluster,
@@ -333,9 +344,18 @@ fn api_options(settings: &Settings, tls: bool, bind: SocketAddr) -> ApiOptions {
             volume_gigabytes: settings.limits.max_volume_size,
             timeout_minutes: settings.limits.max_create_timeout,
         },
+        streams: StreamOptions {
+            per_project: settings.limits.event_streams,
+            per_user: settings.limits.event_streams_per_user,
+            // What they hold open is never taken away for another connection: some of those are left.
+            altogether: settings.limits.event_streams_altogether.min(settings.limits.max_connections / 2),
+            look_again: settings.limits.event_stream_check,
+        },
         rates: RateOptions {
             requests_per_second: settings.limits.requests_per_second,
             request_burst: settings.limits.request_burst,
+            writes_per_second: settings.limits.writes_per_second,
+            write_burst: settings.limits.write_burst,
             failures_per_minute: settings.limits.failed_authentications_per_minute,
             signatures_at_once: settings.limits.concurrent_signatures,
             ..RateOptions::default()

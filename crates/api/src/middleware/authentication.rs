@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderValue;
 use magnum_identity::{AuthError, IncomingRequest};
 use magnum_listen::address;
 
@@ -30,7 +31,8 @@ pub(super) async fn identify(gate: &Gate, request: &mut Request) -> Result<()> {
         path: request.uri().path(),
         request_id: request_id.as_deref(),
     };
-    let turn = throttle.permit(address).await?;
+    let token = request.headers().get("x-auth-token").map(HeaderValue::as_bytes);
+    let turn = throttle.permit(address, token).await?;
     let outcome = state.authenticator.authenticate(incoming).await;
     drop(turn);
     let mut caller = match outcome {
@@ -42,6 +44,7 @@ pub(super) async fn identify(gate: &Gate, request: &mut Request) -> Result<()> {
             return Err(ApiError::Authentication { error, challenge: state.authenticator.challenge() });
         }
     };
+    throttle.was_good(token);
     caller.is_admin = state.policy.is_admin(&caller);
     caller.request_id = request_id;
     let span = tracing::Span::current();

@@ -14,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -87,6 +88,9 @@ async fn admitted(gate: &Gate, request: &mut Request) -> Result<Option<Microvers
 fn counted_in(gate: &Gate, request: &mut Request) -> Result<()> {
     if let Some(caller) = request.extensions().get::<Arc<Caller>>() {
         gate.throttle.request(caller.project_id.as_deref().unwrap_or(&caller.user_id))?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+            gate.throttle.write(&caller.user_id)?;
+        }
     }
     request.extensions_mut().insert(Arc::clone(&gate.throttle));
     Ok(())

@@ -96,7 +96,7 @@ pub(crate) async fn create(
     let authority = api.vault.authority(&cluster, Authority::from_word(kind.as_deref())).await.map_err(unavailable)?;
     let (request, rules) = (Arc::clone(&csr), api.options.signing.clone());
     // RSA takes milliseconds, and clients choose the size of their keys.
-    let turn = throttle.signature().await?;
+    let turn = throttle.signature(&cluster.project_id).await?;
     let signed = tokio::task::spawn_blocking(move || sign_csr(&authority, &request, &rules))
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))?;

@@ -1,5 +1,8 @@
 //! `/v1/clusters/{cluster_ident}/events`: what happens to a cluster. Not part of upstream's interface.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -11,6 +14,7 @@ use crate::error::{ApiError, Result};
 use crate::field::read::{invalid_literal, whole_number, wrong};
 use crate::query::Query;
 use crate::stream;
+use crate::throttle::Throttle;
 use crate::view::answer;
 use crate::view::event::{EventList, EventView};
 
@@ -19,7 +23,8 @@ const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Lists what happened to a cluster after an event; as a stream with `Accept: text/event-stream`.
 ///
-/// A stream goes on until the cluster is gone. Each event has its id, by which `Last-Event-ID` takes a lost stream up.
+/// A stream goes on until the cluster is gone, or whoever follows it no longer may: its last message is the event `end`, which
+/// says why. Each event has its id, by which `Last-Event-ID` takes a lost stream up.
 /// Events of a cluster that was deleted lately are found by its UUID.
 #[utoipa::path(get, path = "/v1/clusters/{cluster_ident}/events", tag = "operations",
     params(("cluster_ident" = String, Path, description = "UUID or name"),
@@ -28,6 +33,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
     responses((status = 200, content((EventList = "application/json"), (String = "text/event-stream")))))]
 pub(crate) async fn list(
     State(api): Api,
+    Extension(throttle): Extension<Arc<Throttle>>,
     context: Context,
     Segments(ident): Segments<String>,
     headers: HeaderMap,
@@ -39,11 +45,11 @@ pub(crate) async fn list(
     let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0);
     let limit = limit.ok_or_else(|| ApiError::invalid("Limit must be positive"))?.min(api.options.max_limit);
     let cluster = subject(&api, &context, &ident).await?;
-    context.may_with("cluster:get_events", &cluster.project_id, &cluster.user_id)?;
+    context.may_with(stream::RULE, &cluster.project_id, &cluster.user_id)?;
     if wants_stream(&headers) {
         let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).and_then(whole_number);
         after = last.or(after);
-        return stream::events(&api, cluster.uuid, cluster.project_id, after.unwrap_or(0));
+        return stream::events(&api, &throttle, &context, headers, cluster, after.unwrap_or(0));
     }
     let events = api.store.events(cluster.uuid, after, limit).await?;
     answer(StatusCode::OK, &EventList { events: events.iter().map(EventView::new).collect() })

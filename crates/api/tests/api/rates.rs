@@ -59,6 +59,33 @@ async fn a_project_has_only_so_many_requests() {
     assert!(metrics.contains("magnum_api_limited_total{what=\"requests\"} 2"), "{metrics}");
 }
 
+/// Whatever changes something counts, for its user; whatever shows something does not.
+#[tokio::test]
+async fn a_user_changes_only_so_much() {
+    for (method, path) in [
+        ("POST", "/v1/clusters"),
+        ("PATCH", "/v1/clusters/c"),
+        ("DELETE", "/v1/clusters/c"),
+        ("POST", "/v1/clustertemplates"),
+        ("PATCH", "/v1/clustertemplates/t"),
+        ("POST", "/v1/certificates"),
+        ("POST", "/v1/clusters/c/actions/resize"),
+        ("POST", "/v1/quotas"),
+    ] {
+        let service = Service::with(|options| {
+            options.rates.writes_per_second = Some(number(1));
+            options.rates.write_burst = number(3);
+        })
+        .await;
+        let ask = |user: &str| Ask::new(method, path).user(user).build();
+        let before = service.send(ask("alice")).await.status.as_u16();
+        let answer = until_refused(&service, || ask("alice"), before).await;
+        assert_says_when(&answer, "There are too many changes of this user");
+        service.get("alice", "/v1/clusters").await.expect(200);
+        assert_ne!(service.send(ask("carol")).await.status, 429, "{method} {path}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_fails_only_so_often() {
     let service = Service::with(|options| options.rates.failures_per_minute = Some(number(3))).await;

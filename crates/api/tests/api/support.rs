@@ -1,7 +1,7 @@
 //! A service to send requests to, and the means to look behind it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -33,8 +33,13 @@ pub(crate) const USERS: &[(&str, Option<&str>, &[&str])] = &[
     ("dave", Some("p2"), &["member", "reader"]),
     ("root", Some("p0"), &["admin", "member", "reader"]),
     ("chief", Some("p1"), &["admin", "member", "reader"]),
+    ("erin", Some("p1"), &["reader"]),
+    ("frank", Some("p1"), &["reader"]),
     ("drifter", None, &["member", "reader"]),
 ];
+
+/// What has become of some users since: none of them any more, or other roles.
+pub(crate) static CHANGED: Mutex<BTreeMap<&str, Option<&[&str]>>> = Mutex::new(BTreeMap::new());
 
 /// Believes a header.
 struct Names;
@@ -48,6 +53,12 @@ impl Authenticator for Names {
             return Err(AuthError::Unavailable("the identity service is down".into()));
         }
         let (_, project, roles) = USERS.iter().find(|(user, ..)| *user == name).ok_or(AuthError::Invalid)?;
+        let changed = CHANGED.lock().unwrap().get(name).copied();
+        let roles = match changed {
+            Some(None) => return Err(AuthError::Invalid),
+            Some(Some(roles)) => roles,
+            None => *roles,
+        };
         Ok(Caller {
             user_id: name.to_owned(),
             user_name: name.to_owned(),

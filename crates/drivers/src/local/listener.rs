@@ -4,6 +4,7 @@
 //! that the node's row names.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use magnum_certs::{CertError, DEFAULT_VALIDITY_DAYS, NodeSubject, sign_node_csr}
 use magnum_domain::agent::{JOIN_PATH, JoinRequest, JoinResponse, POLL_SECONDS, REPORT_PATH, Report, STATE_PATH};
 use magnum_domain::event::NewEvent;
 use magnum_domain::{Node, NodePhase, text};
+use magnum_listen::rate::Rates;
 use magnum_listen::{Listener, PeerCertificate, Tls, is_too_slow, serve_http};
 use magnum_store::{Store, StoreError};
 use rustls::ServerConfig;
@@ -38,15 +40,41 @@ const BODY: usize = 64 * 1024;
 /// Connections held at a time for one cluster.
 pub(super) const CONNECTIONS: usize = 1024;
 
+/// Reports of one node: so many in a second, and at once. Beyond them they are refused, and the agent says it again later.
+const REPORTS: (NonZeroU32, NonZeroU32) = (NonZeroU32::MIN.saturating_add(4), NonZeroU32::MIN.saturating_add(199));
+/// Those of them that become events: so many in a minute, and at once. A node that comes up needs some twenty. Beyond
+/// them a report is kept as what the node said last, and nowhere else.
+const EVENTS: (NonZeroU32, NonZeroU32) = (NonZeroU32::MIN.saturating_add(5), NonZeroU32::MIN.saturating_add(199));
+
 /// The listener of one cluster.
 #[derive(Clone)]
 pub(super) struct AgentListener {
-    pub(super) store: Store,
-    pub(super) tls: Arc<ListenerTls>,
-    pub(super) cluster: Uuid,
+    store: Store,
+    tls: Arc<ListenerTls>,
+    cluster: Uuid,
+    rates: Arc<NodeRates>,
+}
+
+/// How often nodes say something: it costs them nothing, and a node could be anybody's.
+struct NodeRates {
+    reports: Rates<Uuid>,
+    events: Rates<Uuid>,
+}
+
+impl Default for NodeRates {
+    fn default() -> Self {
+        Self {
+            reports: Rates::per_second(REPORTS.0, REPORTS.1, Uuid::nil()),
+            events: Rates::per_minute(EVENTS.0, EVENTS.1, Uuid::nil()),
+        }
+    }
 }
 
 impl AgentListener {
+    pub(super) fn new(store: Store, tls: Arc<ListenerTls>, cluster: Uuid) -> Self {
+        Self { store, tls, cluster, rates: Arc::default() }
+    }
+
     /// Serves for ever; ends by being dropped.
     pub(super) async fn run(self, listener: Listener) {
         let tls: Arc<dyn Tls> = self.tls.clone();
@@ -202,13 +230,16 @@ async fn report(
     body: Result<Json<Report>, JsonRejection>,
 ) -> Result<StatusCode, Refusal> {
     let node = listener.node(&peer).await?;
+    if listener.rates.reports.count(&node.uuid).is_err() {
+        return Err(Refusal(StatusCode::TOO_MANY_REQUESTS, "there are too many reports of this node".to_owned()));
+    }
     let Json(mut report) = body?;
     check(&report)?;
     clean(&mut report);
     let phase = phase(&node, &report);
     listener.store.node_report(node.uuid, &report.observed, Some(phase), Some(&report.message)).await?;
     let repeated = node.message.as_deref() == Some(report.message.as_str());
-    if !repeated {
+    if !repeated && listener.rates.events.count(&node.uuid).is_ok() {
         listener.store.add_event(event(&node, report)).await?;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -133,11 +133,8 @@ impl Shared {
                 let tls = ListenerTls::new(self.store.clone(), self.vault.clone(), cluster.uuid, gateway);
                 tls.current().await?;
                 let (store, tls) = (self.store.clone(), Arc::new(tls));
-                tasks.spawn(AgentListener { store, tls, cluster: cluster.uuid }.run(listener(
-                    "agents",
-                    agents,
-                    listener::CONNECTIONS,
-                )));
+                let agents = listener("agents", agents, listener::CONNECTIONS);
+                tasks.spawn(AgentListener::new(store, tls, cluster.uuid).run(agents));
 
                 let api = self.open_port(cluster).await?;
                 let (store, port) = (self.store.clone(), engine::port(template));

@@ -142,11 +142,17 @@ impl Cloud {
 
     /// Asks for a token, from some address.
     pub async fn authenticate_from(&self, peer: &str, auth: Value) -> Answer {
+        self.authenticate_through(peer, "", auth).await
+    }
+
+    /// Asks for a token, from some address that says for whom it does so.
+    pub async fn authenticate_through(&self, peer: &str, forwarded_for: &str, auth: Value) -> Answer {
         let peer: SocketAddr = peer.parse().unwrap();
         let request = Request::builder()
             .method(Method::POST)
             .uri("/identity/v3/auth/tokens")
             .header("Content-Type", "application/json")
+            .header("X-Forwarded-For", forwarded_for)
             .extension(ConnectInfo(peer))
             .body(Body::from(json!({"auth": auth}).to_string()));
         self.send(request.unwrap()).await

@@ -6,6 +6,7 @@ mod application_credentials;
 mod authenticator;
 mod bootstrap;
 mod cloud;
+mod floods;
 mod grants;
 mod guessing;
 mod keystone;

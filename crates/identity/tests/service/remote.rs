@@ -122,6 +122,7 @@ pub fn word(outcome: &Result<Caller, AuthError>) -> &'static str {
         Err(AuthError::Missing) => "missing",
         Err(AuthError::Invalid) => "invalid",
         Err(AuthError::NotTrusted) => "not trusted",
+        Err(AuthError::ForeignHost) => "foreign host",
         Err(AuthError::Unavailable(_)) => "unavailable",
     }
 }

@@ -1,7 +1,9 @@
 //! Tokens. What a client holds is not here, only its SHA-256.
 
 use magnum_domain::Timestamp;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::{GrantScope, IdentityTables, gone};
 use crate::{Result, StoreError};
@@ -98,6 +100,30 @@ impl IdentityTables {
     pub async fn delete_token(&self, hash: &str) -> Result<bool> {
         let delete = async || Ok(row::Entity::delete_by_id(hash).exec(self.store.write()).await?);
         Ok(crate::transaction::retry(delete).await?.rows_affected > 0)
+    }
+
+    /// Ends the oldest tokens beyond `keep` of the user that `newest` was made for, with the same application credential or
+    /// likewise without one. Says how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn trim_tokens(&self, newest: &Token, keep: u64) -> Result<u64> {
+        let mut of_user = row::Entity::find().filter(row::Column::UserId.eq(&newest.user_id));
+        of_user = match &newest.application_credential_id {
+            Some(id) => of_user.filter(row::Column::ApplicationCredentialId.eq(id)),
+            None => of_user.filter(row::Column::ApplicationCredentialId.is_null()),
+        };
+        let count = of_user.clone().count(self.store.read()).await?;
+        let Some(beyond) = count.checked_sub(keep).filter(|beyond| *beyond > 0) else { return Ok(0) };
+        // So many at once: a statement has a limited number of parameters.
+        let of_user = of_user.filter(row::Column::Hash.ne(&newest.hash));
+        let oldest = of_user.order_by_asc(row::Column::IssuedAt).order_by_asc(row::Column::Hash).limit(beyond.min(100));
+        let hashes = oldest.all(self.store.read()).await?.into_iter().map(|row| row.hash).collect::<Vec<_>>();
+        let delete = async || {
+            let oldest = row::Entity::delete_many().filter(row::Column::Hash.is_in(hashes.clone()));
+            Ok(oldest.exec(self.store.write()).await?)
+        };
+        Ok(crate::transaction::retry(delete).await?.rows_affected)
     }
 
     /// Forgets the tokens that expired before `now`. Says how many.
