@@ -2,21 +2,25 @@
 //!
 //! The command runs twice. The first run, a child of the conductor, joins the node's network namespace and control
 //! groups, unshares the rest and prepares what the node sees of the file system. It starts the second run, which is
-//! process 1 of the node, writes down which process that is, and ends. The second run waits for that note, mounts
-//! `/proc` and becomes `magnum-agent run`. So a node whose note is missing never ran, and everything that a
-//! node mounts lives in its own mount namespace and goes with its first process.
+//! process 1 of the node, writes down which process that is (beside the specification, out of the node's reach), and
+//! ends. The second run waits for that, mounts `/proc` and becomes `magnum-agent run`. So a node whose note is missing
+//! never ran, and everything that a node mounts lives in its own mount namespace and goes with its first process.
+//!
+//! The first run has the machine's rights, and the node's folder may hold anything by then: it is only worked with
+//! through `magnum-files`.
 //!
 //! Must be called before any thread is started: namespaces are joined by thread.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use magnum_domain::launch::{AGENT_PROGRAM, Cgroups, LOG_FILE, LaunchSpec, NODE_FOLDER, PROCESS_FILE, ProcessMark};
+use magnum_files::Folder;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -24,8 +28,10 @@ use nix::sched::{CloneFlags, setns, unshare};
 const LAYERED: [&str; 2] = ["/etc", "/var"];
 /// What of the machine's engine must not reach the node's.
 const MACHINE_ENGINE_FILES: [&str; 2] = ["/etc/docker/daemon.json", "/etc/docker/key.json"];
-/// What the first run sends when the node may go on.
-const GO: u8 = b'g';
+/// What the second run is given in the place of a file: its specification comes over its input, when it may go on.
+const INPUT: &str = "-";
+/// Longest specification that is read.
+const LONGEST: u64 = 1024 * 1024;
 
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -67,10 +73,14 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 /// # Errors
 /// With the thing that failed. What was mounted until then goes with this process.
 pub(crate) fn launch(spec: &Path) -> Result<(), LaunchError> {
-    let text = fs::read(spec).map_err(|source| LaunchError::Spec { path: spec.to_owned(), source })?;
-    let read = serde_json::from_slice::<LaunchSpec>(&text)
-        .map_err(|error| LaunchError::Spec { path: spec.to_owned(), source: error.into() })?;
-    if nix::unistd::getpid().as_raw() == 1 { become_agent(&read) } else { start(spec, &read) }
+    if spec == Path::new(INPUT) {
+        return become_agent();
+    }
+    let unreadable = |source| LaunchError::Spec { path: spec.to_owned(), source };
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let text = magnum_files::read(spec, LONGEST).and_then(|text| text.ok_or_else(missing)).map_err(unreadable)?;
+    let read = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    start(spec, &read)
 }
 
 /// First run.
@@ -78,7 +88,9 @@ fn start(spec_file: &Path, spec: &LaunchSpec) -> Result<(), LaunchError> {
     let program = std::env::current_exe().doing("find the agent's own program")?;
     let network = File::open(&spec.network_namespace)
         .doing(format!("open the network namespace {}", spec.network_namespace.display()))?;
-    let spec_name = spec_file.file_name().map(PathBuf::from).unwrap_or_default();
+    // Opened before the machine's folders are hidden.
+    let control = spec_file.parent().unwrap_or(Path::new("/"));
+    let control = Folder::open(control).doing(format!("open the folder {}", control.display()))?;
 
     // Detached from the terminal and process group of whoever started the conductor. Fails when this process leads
     // its group already, which is as good.
@@ -93,7 +105,7 @@ fn start(spec_file: &Path, spec: &LaunchSpec) -> Result<(), LaunchError> {
     unshare(apart | CloneFlags::CLONE_NEWPID).doing("get namespaces of its own")?;
     nix::unistd::sethostname(&spec.hostname).doing("set the host name")?;
     set_mounts_apart()?;
-    lay_out_run(&spec.folder, &program)?;
+    let folder = lay_out_run(&spec.folder, &program)?;
     LAYERED.iter().try_for_each(|place| layer(place))?;
     tmpfs("/tmp", "mode=1777,size=256m")?;
     hide(&spec.hidden)?;
@@ -101,7 +113,7 @@ fn start(spec_file: &Path, spec: &LaunchSpec) -> Result<(), LaunchError> {
     if matches!(spec.cgroups, Cgroups::V2 { .. }) {
         own_cgroup_root()?;
     }
-    run_first_process(&spec_name)
+    run_first_process(spec, &folder, &control)
 }
 
 fn join_cgroups(cgroups: &Cgroups) -> Result<(), LaunchError> {
@@ -147,18 +159,18 @@ fn tmpfs(place: &str, options: &str) -> Result<(), LaunchError> {
 
 /// A `/run` of its own, with the node's folder and the agent's program in it. Both are opened first, since they may
 /// lie in what is being hidden, and not before the mounts are this process's own, since only those can be bound.
-fn lay_out_run(folder: &Path, program: &Path) -> Result<(), LaunchError> {
-    let folder = File::open(folder).doing(format!("open the node's folder {}", folder.display()))?;
+fn lay_out_run(folder: &Path, program: &Path) -> Result<Folder, LaunchError> {
+    let folder = Folder::open(folder).doing(format!("open the node's folder {}", folder.display()))?;
     let program = File::open(program).doing(format!("open the agent's program {}", program.display()))?;
     tmpfs("/run", "mode=755,size=256m")?;
     fs::create_dir("/run/lock").doing("make /run/lock")?;
     fs::create_dir(NODE_FOLDER).doing(format!("make {NODE_FOLDER}"))?;
     File::create(AGENT_PROGRAM).doing(format!("make {AGENT_PROGRAM}"))?;
-    for (file, place) in [(&folder, NODE_FOLDER), (&program, AGENT_PROGRAM)] {
+    for (file, place) in [(folder.as_fd(), NODE_FOLDER), (program.as_fd(), AGENT_PROGRAM)] {
         let source = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         mount(Some(&source), place, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(format!("mount {place}"))?;
     }
-    Ok(())
+    Ok(folder)
 }
 
 /// Lays a folder of the node's own over one of the machine's: reads go through, writes stay in the node.
@@ -237,28 +249,23 @@ fn own_cgroup_root() -> Result<(), LaunchError> {
 }
 
 /// Starts process 1, writes down which process of the machine that is, and lets it go on.
-fn run_first_process(spec_name: &Path) -> Result<(), LaunchError> {
-    let folder = Path::new(NODE_FOLDER);
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(folder.join(LOG_FILE))
-        .doing("open the agent's log")?;
+fn run_first_process(spec: &LaunchSpec, folder: &Folder, control: &Folder) -> Result<(), LaunchError> {
+    let log = folder.append(LOG_FILE).doing("open the agent's log")?;
     let errors = log.try_clone().doing("open the agent's log")?;
+    let text = serde_json::to_vec(spec).map_err(io::Error::from).doing("pass the specification on")?;
     let mut child = Command::new(AGENT_PROGRAM)
         .arg("launch")
-        .arg(folder.join(spec_name))
+        .arg(INPUT)
         .stdin(Stdio::piped())
         .stdout(log)
         .stderr(errors)
         .spawn()
         .doing("start the node's first process")?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other).doing("read the node's process id")?;
-    let noted = mark(pid).and_then(|mark| note(folder, &mark));
+    let noted = mark(pid).and_then(|mark| note(control, &mark));
     let Some(mut input) = child.stdin.take() else { return Err(LaunchError::NoGo) };
     noted?;
-    input.write_all(&[GO]).doing("let the node's first process go on")
+    input.write_all(&text).doing("let the node's first process go on")
 }
 
 fn mark(pid: i32) -> Result<ProcessMark, LaunchError> {
@@ -271,24 +278,22 @@ fn mark(pid: i32) -> Result<ProcessMark, LaunchError> {
         .ok_or_else(|| io::Error::other("its start time is missing"))
         .doing("look at the node's first process")?;
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").doing("read the machine's boot id")?;
-    Ok(ProcessMark { pid, started, boot_id: boot_id.trim().to_owned() })
+    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid")).doing("look at the node's first process")?;
+    Ok(ProcessMark { pid, started, boot_id: boot_id.trim().to_owned(), pid_namespace: Some(namespace.ino()) })
 }
 
-/// Written beside and renamed: whoever reads it sees all of it or nothing.
-fn note(folder: &Path, mark: &ProcessMark) -> Result<(), LaunchError> {
+/// Whoever reads it sees all of it or nothing.
+fn note(control: &Folder, mark: &ProcessMark) -> Result<(), LaunchError> {
     let text = serde_json::to_vec(mark).map_err(io::Error::from).doing("write down the node's process")?;
-    let beside = folder.join(format!("{PROCESS_FILE}.new"));
-    fs::write(&beside, text).doing("write down the node's process")?;
-    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).doing("write down the node's process")?;
-    fs::rename(&beside, folder.join(PROCESS_FILE)).doing("write down the node's process")
+    control.write(PROCESS_FILE, &text).doing("write down the node's process")
 }
 
 /// Second run, as process 1: waits for the word, sees its own processes only, becomes the agent.
-fn become_agent(spec: &LaunchSpec) -> Result<(), LaunchError> {
-    let mut word = [0];
-    if io::stdin().read(&mut word).doing("wait for the launcher")? == 0 || word[0] != GO {
-        return Err(LaunchError::NoGo);
-    }
+fn become_agent() -> Result<(), LaunchError> {
+    let mut text = Vec::new();
+    io::stdin().take(LONGEST).read_to_end(&mut text).doing("wait for the launcher")?;
+    // Without the launcher's word, or with half of it: it has ended.
+    let Ok(spec) = serde_json::from_slice::<LaunchSpec>(&text) else { return Err(LaunchError::NoGo) };
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).doing("mount the node's own /proc")?;
     let error =

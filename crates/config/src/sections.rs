@@ -156,6 +156,14 @@ section! {
         subnet: IpNet,
         /// Ports on 127.0.0.1.
         api_ports: PortRange,
+        /// Ports of public addresses that nodes reach.
+        egress_ports: Vec<String>,
+        /// Public networks that they do not.
+        egress_refused_networks: Vec<String>,
+        /// Connections of one cluster at the same time.
+        egress_connections: usize,
+        /// Silence after which one of them is closed.
+        egress_idle_timeout: Duration,
         /// Nodes at the same time.
         max_nodes: u32,
         /// Nodes that are started, brought up or removed at the same time.

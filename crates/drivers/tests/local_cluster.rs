@@ -64,9 +64,10 @@ fn node_folder(machine: &Machine, cluster: Uuid, short: &str) -> PathBuf {
     machine.options.state_dir.join("clusters").join(cluster.to_string()).join("nodes").join(short)
 }
 
-/// The first process of a node, as its folder says.
+/// The first process of a node, as its control folder says.
 fn first_process(machine: &Machine, cluster: Uuid, short: &str) -> i32 {
-    let text = std::fs::read(node_folder(machine, cluster, short).join("process.json")).unwrap();
+    let control = machine.options.state_dir.join("clusters").join(cluster.to_string()).join("control").join(short);
+    let text = std::fs::read(control.join("process.json")).unwrap();
     serde_json::from_slice::<serde_json::Value>(&text).unwrap()["pid"].as_i64().unwrap().try_into().unwrap()
 }
 

@@ -25,6 +25,12 @@ const ATTEMPTS: u32 = 8;
 #[derive(Debug)]
 pub struct Folder(OwnedFd);
 
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Folder {
     /// Opens the folder that a path of the machine leads to. The last part of the path must not be a link; those before
     /// it are believed.

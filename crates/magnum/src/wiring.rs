@@ -1,6 +1,7 @@
 //! Puts the crates together. Only here are implementations named.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use magnum_conductor::{Conductor, Options as ConductorOptions};
 use magnum_config::{CorsSettings, IdentityBackend, Settings, Sources};
 use magnum_domain::cloud;
 use magnum_domain::driver::{ClusterType, Driver, Drivers};
-use magnum_drivers::local::{LocalDriver, LocalOptions};
+use magnum_drivers::local::{EgressRules, LocalDriver, LocalOptions};
 use magnum_identity::{Authenticator, Bootstrap, BuiltIn, NoAuth, Options as IdentityOptions, ServiceCatalog};
 use magnum_policy::{Options as PolicyOptions, Policy};
 use magnum_store::{ConnectOptions, Store, StoreError};
@@ -130,6 +131,17 @@ fn local_options(settings: &Settings, connections: &Connections) -> anyhow::Resu
     options.parallel_steps = local.parallel_steps.unwrap_or(options.parallel_steps);
     options.connections = connections.clusters.clone();
     options.limits = connections.limits;
+    let each = |name: &str, value: &str| format!("[local] {name}: {value:?} can't be used");
+    let ports =
+        local.egress_ports.iter().map(|port| port.parse::<NonZeroU16>().with_context(|| each("egress_ports", port)));
+    let networks = local.egress_refused_networks.iter();
+    let networks = networks.map(|network| network.parse().with_context(|| each("egress_refused_networks", network)));
+    options.egress = EgressRules {
+        ports: ports.map(|port| port.map(NonZeroU16::get)).collect::<anyhow::Result<_>>()?,
+        refused: networks.collect::<anyhow::Result<_>>()?,
+        connections: local.egress_connections,
+        idle: local.egress_idle_timeout,
+    };
     Ok(options)
 }
 

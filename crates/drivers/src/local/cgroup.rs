@@ -9,10 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::process::{self, Signal};
 use magnum_domain::launch::Cgroups;
-use nix::sys::signal::Signal;
-
-use super::process;
 
 /// How often groups that are being emptied are looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -94,7 +92,7 @@ impl Hierarchies {
         loop {
             let left = self.members(path);
             for pid in &left {
-                process::signal(*pid, Signal::SIGKILL)?;
+                process::signal_if(*pid, Signal::KILL, || is_in(*pid, path))?;
             }
             let removed = if left.is_empty() { self.remove_empty(path) } else { Ok(()) };
             match removed {
@@ -138,6 +136,12 @@ impl Hierarchies {
             let _ = fs::remove_dir(root.join(path));
         }
     }
+}
+
+/// Whether a process is in the group or below.
+fn is_in(pid: i32, path: &str) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups.lines().any(|line| line.split_once(path).is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// A folder and those below, deepest first.

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use magnum_domain::Resource;
 use magnum_store::Store;
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::cgroup::Hierarchies;
 use super::error::LocalError;
 use super::namespace::Namespace;
-use super::{network, process};
+use super::process::{self, Signal};
+use super::{names, network};
 
 /// How long a node's first process has to end by itself.
 const TERM: Duration = Duration::from_secs(3);
@@ -146,14 +146,13 @@ impl Places {
 
     /// Ends a node's first process, and with it every process of its namespace.
     async fn end_process(&self, folder: &Path) -> Result<(), LocalError> {
-        let mark = process::read_mark(folder).map_err(|source| LocalError::io("read", folder, source))?;
-        let Some(mark) = mark.filter(process::is_alive) else { return Ok(()) };
+        let Some(mark) = process::read_mark(folder).filter(process::is_alive) else { return Ok(()) };
         let killing = |source| LocalError::io("end the processes of", folder, source);
-        process::signal(mark.pid, Signal::SIGTERM).map_err(killing)?;
+        process::signal(&mark, Signal::TERM).map_err(killing)?;
         if process::gone_within(&mark, TERM).await {
             return Ok(());
         }
-        process::signal(mark.pid, Signal::SIGKILL).map_err(killing)?;
+        process::signal(&mark, Signal::KILL).map_err(killing)?;
         if process::gone_within(&mark, KILL).await {
             return Ok(());
         }
@@ -175,12 +174,15 @@ fn file_name(name: &str) -> Result<&str, LocalError> {
     inside(name).map(|_| name)
 }
 
-/// Removes a folder with everything in it. That it is gone already is as good.
-pub(crate) fn remove_folder(folder: &Path) -> Result<(), LocalError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LocalError::io("remove", folder, error)),
-        _ => Ok(()),
+/// Removes a folder with everything in it, and the control folder of a node with the node's. That they are gone already
+/// is as good.
+fn remove_folder(folder: &Path) -> Result<(), LocalError> {
+    let is_nodes = folder.parent().is_some_and(|parent| parent.ends_with("nodes"));
+    let control = is_nodes.then(|| names::control_folder(folder));
+    for folder in std::iter::once(folder).chain(control.as_deref()) {
+        magnum_files::remove(folder).map_err(|source| LocalError::io("remove", folder, source))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

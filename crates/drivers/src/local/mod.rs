@@ -4,11 +4,12 @@
 //! - `node.rs`, `swarm.rs`: a node, and its membership; `engine.rs`: how its engine shall run
 //! - `authority.rs`: which certificate authority each node is under while another takes its place
 //! - `serve.rs`: what this process holds open for a cluster: `listener.rs` for its agents, `forward.rs` for its
-//!   clients, `egress_proxy.rs` for its images
+//!   clients, `egress_proxy.rs` for its images (`address.rs`: where that may lead)
 //! - `namespace.rs`, `network.rs`, `cgroup.rs`, `process.rs`: what the kernel has to offer
 //! - `ledger.rs`: what was made, and how each thing is removed again; `names.rs`: what things are called
 //! - `preflight.rs`: whether this machine can do it at all
 
+mod address;
 mod authority;
 mod cgroup;
 mod command;
@@ -54,6 +55,7 @@ use uuid::Uuid;
 
 use authority::Rotation;
 use cgroup::Hierarchies;
+pub use egress_proxy::EgressRules;
 use error::LocalError;
 use ledger::Places;
 use plan::{Observed, Work};
@@ -75,6 +77,8 @@ pub struct LocalOptions {
     pub api_ports: RangeInclusive<u16>,
     /// Whether nodes may pull from registries of the Internet, through a proxy that refuses all that is not public.
     pub outbound_proxy: bool,
+    /// What that proxy lets through.
+    pub egress: EgressRules,
     /// Bytes of free disk that a cluster is refused without, per node.
     pub free_per_node: u64,
     /// Bytes of available memory that a cluster is refused without, per node.
@@ -103,6 +107,7 @@ impl LocalOptions {
             subnet: Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 77, 0, 0), 24),
             api_ports: 23760..=24759,
             outbound_proxy: true,
+            egress: EgressRules::default(),
             free_per_node: 256 << 20,
             memory_per_node: 64 << 20,
             max_nodes: 250,

@@ -44,6 +44,19 @@ pub(crate) fn node_folder(state: &Path, cluster: &Cluster, node: &Node) -> PathB
     cluster_folder(state, cluster.uuid).join("nodes").join(short(cluster, node))
 }
 
+/// Folder of what this machine has to believe of the node with that folder. Nodes see nothing of it.
+pub(crate) fn control_folder(node_folder: &Path) -> PathBuf {
+    let cluster = node_folder.parent().and_then(Path::parent).unwrap_or(node_folder);
+    cluster.join("control").join(node_folder.file_name().unwrap_or_default())
+}
+
+/// The network namespace of the node with that folder.
+pub(crate) fn namespace_of_folder(node_folder: &Path) -> Option<Namespace> {
+    let part = |folder: &Path| folder.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let cluster = part(node_folder.parent()?.parent()?)?.parse::<Uuid>().ok()?;
+    Some(Namespace::new(format!("magnum-{}-{}", eight(cluster), part(node_folder)?)))
+}
+
 /// Host name of a node: its name as far as host names go. What is cut off is taken from the cluster's name, since
 /// the end tells nodes apart.
 pub(crate) fn hostname(node: &Node) -> String {
@@ -97,6 +110,22 @@ mod tests {
         }
         let (one, two) = (node(&cluster, "web-a_b-0"), node(&cluster, "web-a.b-0"));
         assert_ne!(short(&cluster, &one), short(&cluster, &two));
+    }
+
+    #[test]
+    fn a_nodes_folder_leads_to_all_else_of_it() {
+        let cluster = cluster("web");
+        let node = node(&cluster, "web-big_ones-3");
+        let folder = node_folder(Path::new("/state"), &cluster, &node);
+        assert_eq!(namespace_of_folder(&folder), Some(node_namespace(&cluster, &node)));
+        assert_eq!(
+            control_folder(&folder).parent(),
+            Some(&*cluster_folder(Path::new("/state"), cluster.uuid).join("control"))
+        );
+        assert_eq!(control_folder(&folder).file_name(), folder.file_name());
+        for odd in ["/", "/nodes/x", "/state/clusters/none/nodes/x"] {
+            assert_eq!(namespace_of_folder(Path::new(odd)), None, "{odd}");
+        }
     }
 
     #[test]

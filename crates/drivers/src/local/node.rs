@@ -1,22 +1,25 @@
 //! One node: starting it, waiting for its engine, removing it.
 
-use std::fs;
+use std::io;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use magnum_domain::agent::{AgentConfig, DesiredNode, Supervisor, SwarmSpec};
 use magnum_domain::driver::{Progress, Snapshot};
-use magnum_domain::launch::{LOG_FILE, LaunchSpec, NODE_FOLDER};
+use magnum_domain::launch::{
+    AGENT_FOLDER, CONFIG_FILE, DATA_FOLDER, ENGINE_LOG_FILE, LAUNCH_FILE, LOG_FILE, LaunchSpec, NODE_FOLDER,
+    PROCESS_FILE,
+};
 use magnum_domain::{Node, NodePhase, ResourceState, text};
-use nix::sys::signal::Signal;
+use magnum_files::Folder;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::command::search_path;
 use super::error::LocalError;
-use super::ledger::{Ledger, ResourceKind, remove_folder};
+use super::ledger::{Ledger, ResourceKind};
 use super::network::{self, Addresses};
 use super::{Shared, engine, listener, names, plan, process, secret};
 
@@ -32,14 +35,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 const FIRST_LOOK: Duration = Duration::from_secs(20);
 /// Lines of a log that an error carries.
 const LOG_LINES: usize = 3;
-/// Name of the agent's configuration in the node's folder.
-const AGENT_CONFIG: &str = "agent.json";
-/// Name of the launch specification in the node's folder.
-const LAUNCH_SPEC: &str = "launch.json";
-/// Name of the agent's folder in the node's folder.
-const AGENT: &str = "agent";
-/// Name of the engine's data folder in the node's folder.
-const DATA: &str = "data";
+/// How much of the end of a log is looked at, in bytes.
+const LOG_END: u64 = 4096;
 
 impl Shared {
     /// Starts a node's first process, unless it runs, and gives its engine a while to come up: whoever is next starts
@@ -99,11 +96,12 @@ impl Shared {
         self.desire_at_start(snapshot, node, &folder).await?;
         let token = secret::token()?;
         let config = self.agent_config(snapshot, node, address, &cgroup, &token.plain).await?;
-        write_private(&folder.join(AGENT_CONFIG), &config)?;
+        write_json(&folder, CONFIG_FILE, &config)?;
         let spec = self.launch_spec(snapshot, node, address, &cgroup, &folder);
-        write_private(&folder.join(LAUNCH_SPEC), &spec)?;
+        let control = names::control_folder(&folder);
+        write_json(&control, LAUNCH_FILE, &spec)?;
         self.store.set_node_started(node.uuid, &address.to_string(), &token.hash).await?;
-        self.launch(node, &folder.join(LAUNCH_SPEC)).await?;
+        self.launch(node, &control.join(LAUNCH_FILE)).await?;
         ledger.made(&row).await
     }
 
@@ -124,6 +122,11 @@ impl Shared {
     async fn make_folder(&self, ledger: &Ledger<'_>, node: &Node, folder: &Path) -> Result<(), LocalError> {
         let row = ledger.plan(Some(node.uuid), ResourceKind::Folder, &self.places.name_of(folder), json!({})).await?;
         private_folder(folder)?;
+        private_folder(&names::control_folder(folder))?;
+        // Where earlier releases had them; nobody believes them any more.
+        in_folder(folder, "clear", |folder| {
+            [PROCESS_FILE, LAUNCH_FILE].iter().try_for_each(|name| folder.remove(name))
+        })?;
         ledger.made(&row).await
     }
 
@@ -156,10 +159,16 @@ impl Shared {
     /// of the one before it, nor remember it: it would make a second swarm.
     async fn desire_at_start(&self, snapshot: &Snapshot, node: &Node, folder: &Path) -> Result<(), LocalError> {
         let engine = engine::spec(snapshot, node, &self.options);
-        let kept = node.desired.as_ref().filter(|_| folder.join(DATA).is_dir());
-        if kept.is_none() {
-            remove_folder(&folder.join(AGENT))?;
-        }
+        let kept = in_folder(folder, "look into", |folder| {
+            let kept = node.desired.as_ref().filter(|_| folder.has_folder(DATA_FOLDER));
+            if kept.is_none() {
+                // Something else of that name would be in the engine's way.
+                [AGENT_FOLDER, DATA_FOLDER].iter().try_for_each(|name| folder.remove(name))?;
+            } else if !folder.has_folder(AGENT_FOLDER) {
+                folder.remove(AGENT_FOLDER)?;
+            }
+            Ok(kept)
+        })?;
         let swarm = kept.map_or(SwarmSpec::Wait, |desired| desired.swarm.clone());
         self.desire(node, DesiredNode { generation: 0, engine, swarm }).await?;
         Ok(())
@@ -194,8 +203,8 @@ impl Shared {
             node: node.uuid,
             name: names::hostname(node),
             address: address.to_string(),
-            directory: Path::new(NODE_FOLDER).join(AGENT),
-            data_directory: Path::new(NODE_FOLDER).join(DATA),
+            directory: Path::new(NODE_FOLDER).join(AGENT_FOLDER),
+            data_directory: Path::new(NODE_FOLDER).join(DATA_FOLDER),
             run_directory: "/run/engine".into(),
             supervisor: Supervisor::Agent,
             cgroup_parent: self.places.hierarchies.engine_parent(cgroup),
@@ -220,7 +229,7 @@ impl Shared {
             folder: folder.to_owned(),
             hidden,
             nameservers: engine::nameservers(&snapshot.template),
-            agent_config: Path::new(NODE_FOLDER).join(AGENT_CONFIG),
+            agent_config: Path::new(NODE_FOLDER).join(CONFIG_FILE),
         }
     }
 
@@ -342,14 +351,13 @@ pub(super) enum Awaited<T> {
 
 /// Whether the first process of the node with this folder lives.
 pub(super) fn is_running(folder: &Path) -> bool {
-    process::read_mark(folder).ok().flatten().is_some_and(|mark| process::is_alive(&mark))
+    process::read_mark(folder).is_some_and(|mark| process::is_alive(&mark))
 }
 
 /// Ends a node at once, for it to be started anew.
 pub(super) fn end_now(folder: &Path) {
-    if let Ok(Some(mark)) = process::read_mark(folder)
-        && process::is_alive(&mark)
-        && let Err(error) = process::signal(mark.pid, Signal::SIGKILL)
+    if let Some(mark) = process::read_mark(folder)
+        && let Err(error) = process::signal(&mark, process::Signal::KILL)
     {
         tracing::warn!(folder = %folder.display(), %error, "a silent node could not be ended");
     }
@@ -357,13 +365,12 @@ pub(super) fn end_now(folder: &Path) {
 
 /// The last lines of the node's logs, for an error.
 pub(super) fn logs(folder: &Path) -> String {
-    let tail = |path: &Path| {
-        let end = fs::read(path).unwrap_or_default();
-        text::last_lines(&end, LOG_LINES, text::MESSAGE)
-    };
-    let found = [folder.join(LOG_FILE), folder.join(AGENT).join("engine.log")]
+    let Ok(folder) = Folder::open(folder) else { return "its logs are gone".to_owned() };
+    // What is no log counts as an empty one.
+    let end = |path: &Path| folder.tail(path, LOG_END).ok().flatten().unwrap_or_default();
+    let found = [PathBuf::from(LOG_FILE), Path::new(AGENT_FOLDER).join(ENGINE_LOG_FILE)]
         .iter()
-        .map(|path| tail(path))
+        .map(|path| text::last_lines(&end(path), LOG_LINES, text::MESSAGE))
         .filter(|lines| !lines.is_empty())
         .collect::<Vec<_>>();
     if found.is_empty() { "its logs are empty".to_owned() } else { found.join(" | ") }
@@ -394,11 +401,15 @@ pub(super) fn private_folder(folder: &Path) -> Result<(), LocalError> {
     magnum_files::private_folder(folder).map_err(|source| LocalError::io("make", folder, source))
 }
 
-/// Writes a file that only its owner may read, all of it or nothing.
-fn write_private(path: &Path, content: &impl serde::Serialize) -> Result<(), LocalError> {
-    let written = serde_json::to_vec_pretty(content).map_err(std::io::Error::from);
-    let written = written.and_then(|text| magnum_files::write_private(path, &text));
-    written.map_err(|source| LocalError::io("write", path, source))
+/// Writes a file of a node that only its owner may read, all of it or nothing.
+fn write_json(folder: &Path, name: &str, content: &impl serde::Serialize) -> Result<(), LocalError> {
+    let text = serde_json::to_vec_pretty(content).map_err(io::Error::from);
+    in_folder(folder, "write a file in", |folder| folder.write(name, &text?))
+}
+
+/// Works beneath a folder that a node may have planted anything in.
+fn in_folder<T>(path: &Path, what: &'static str, work: impl FnOnce(&Folder) -> io::Result<T>) -> Result<T, LocalError> {
+    Folder::open(path).and_then(|folder| work(&folder)).map_err(|source| LocalError::io(what, path, source))
 }
 
 /// Whether the ledger says that the node was started at least once.
@@ -412,6 +423,7 @@ pub(super) fn was_started(snapshot: &Snapshot, node: Uuid) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -441,8 +453,8 @@ mod tests {
         private_folder(&inner).unwrap();
         private_folder(&inner).unwrap();
         let file = inner.join("agent.json");
-        write_private(&file, &json!({ "join_token": "x" })).unwrap();
-        write_private(&file, &json!({ "join_token": "y" })).unwrap();
+        write_json(&inner, "agent.json", &json!({ "join_token": "x" })).unwrap();
+        write_json(&inner, "agent.json", &json!({ "join_token": "y" })).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&inner), mode(&file)), (0o700, 0o600));
         assert!(fs::read_to_string(&file).unwrap().contains('y'));

@@ -45,7 +45,7 @@ impl Shared {
     }
 
     async fn start_again(&self, snapshot: &Snapshot, node: &Node) -> Result<(), LocalError> {
-        if !names::node_folder(&self.options.state_dir, &snapshot.cluster, node).is_dir() {
+        if magnum_files::Folder::open(&names::node_folder(&self.options.state_dir, &snapshot.cluster, node)).is_err() {
             return Err(LocalError::node(
                 &node.name,
                 "it is gone, and its data with it; update the cluster to replace it",

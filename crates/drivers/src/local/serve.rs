@@ -145,8 +145,11 @@ impl Shared {
                 if self.options.outbound_proxy {
                     let out = namespace.listen(address(egress_proxy::PORT)).await;
                     let out = out.map_err(|source| socket("listen for the cluster's way out", source))?;
-                    let out = listener("way out", out, egress_proxy::CONNECTIONS).with_far_ends();
-                    tasks.spawn(egress_proxy::run(out));
+                    let rules = self.options.egress.clone();
+                    let limits =
+                        Limits { connections: rules.connections, stream_idle: rules.idle, ..self.options.limits };
+                    let out = Listener::new("way out", out, &self.options.connections, limits).with_far_ends();
+                    tasks.spawn(egress_proxy::run(out, rules));
                 }
             }
             // Nobody else gets in there: another conductor of this machine serves the cluster. When it ends, the
