@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::{
-    Api, DryRunQuery, Segments, find_cluster, has_changeable_groups, looked_after, nameable, operation, status_message,
+    Api, DryRunQuery, Segments, find_cluster, has_changeable_groups, looked_after, nameable, operation, refuse_status,
     template_of, wrong_status,
 };
 use crate::ApiState;
@@ -177,9 +177,7 @@ pub(crate) async fn upgrade(
             current.name.as_deref().unwrap_or(&cluster.cluster_template_id)
         )));
     }
-    if !cluster.status.is_settled() {
-        return Err(status_message(UPGRADING, &cluster.status));
-    }
+    refuse_status(&api, UPGRADING, &cluster, ClusterStatus::is_settled).await?;
     if !api.planner.supports(&current, OperationKind::Upgrade) {
         return Err(ApiError::invalid("'upgrade_cluster' is not supported by this driver."));
     }
