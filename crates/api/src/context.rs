@@ -108,10 +108,10 @@ impl Context {
         Visibility { project_id: self.caller.project_id.clone(), admin: false, include_hidden: self.caller.is_admin }
     }
 
-    /// Refuses what the version that was asked for does not have. `method` is upstream's name for it.
+    /// Refuses what the version that was asked for does not have.
     pub(crate) fn since(&self, first: Microversion, method: &'static str) -> Result<()> {
         if self.version < first {
-            return Err(ApiError::NotAtVersion { version: self.version, method });
+            return Err(ApiError::NotAtVersion { version: self.version, since: first, method });
         }
         Ok(())
     }

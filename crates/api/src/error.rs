@@ -83,11 +83,16 @@ pub enum ApiError {
     #[error("{}", version_message(*.0))]
     Version(VersionError),
     /// Served, but not at the version asked for (406).
-    #[error("Version {version} was requested but the requested API {method} is not supported for this version.")]
+    #[error(
+        "Version {version} was requested but the requested API {method} is not supported for this version. It is there from \
+         version {since} on: send the header OpenStack-API-Version: container-infra {since}, or a later one."
+    )]
     NotAtVersion {
         /// What was asked for.
         version: Microversion,
-        /// Upstream's name for what serves it.
+        /// What has it first.
+        since: Microversion,
+        /// What is done.
         method: &'static str,
     },
     /// Nobody known is asking (401, 503).
@@ -290,6 +295,7 @@ fn lookup_status(error: &LookupError) -> StatusCode {
         LookupError::NotFound { .. } | LookupError::NoDistribution(_) => StatusCode::BAD_REQUEST,
         LookupError::Ambiguous { .. } => StatusCode::CONFLICT,
         LookupError::Forbidden(_) | LookupError::Refused(_) => StatusCode::FORBIDDEN,
+        LookupError::Misconfigured(_) => StatusCode::BAD_GATEWAY,
         LookupError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -435,7 +441,7 @@ impl IntoResponse for ApiError {
 }
 
 impl ApiError {
-    /// The detail up to its first full stop, wherever that is; for routing the reason phrase.
+    /// The first sentence of the detail; for routing the reason phrase.
     fn title<'a>(&self, status: StatusCode, detail: &'a str) -> &'a str {
         match self {
             // Upstream says nothing at all of a representation it does not have.
@@ -443,9 +449,30 @@ impl ApiError {
             Self::Routing(_) | Self::NoPath { .. } | Self::Version(_) | Self::NotAtVersion { .. } => {
                 status.canonical_reason().unwrap_or_default()
             }
-            _ => detail.split('.').next().unwrap_or_default(),
+            _ => first_sentence(detail),
         }
     }
+}
+
+/// A text up to the full stop that ends its first sentence, without it. Upstream cuts at the first one of all, which may be
+/// within a name, a version, an address or a file; clients show nothing but the title.
+fn first_sentence(text: &str) -> &str {
+    let ends = text.match_indices('.').find(|(at, _)| {
+        let (before, after) = (&text[..*at], &text[at + 1..]);
+        // Three of them stand for something that was left out.
+        let is_ellipsis = before.ends_with('.') || after.starts_with('.');
+        after.is_empty() || (!is_ellipsis && after.starts_with(char::is_whitespace) && !is_abbreviation(before))
+    });
+    match ends {
+        Some((at, _)) => text[..at].trim_end_matches('.'),
+        None => text,
+    }
+}
+
+fn is_abbreviation(text: &str) -> bool {
+    ["e.g", "i.e", "etc", "vs"]
+        .iter()
+        .any(|known| text.strip_suffix(known).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric)))
 }
 
 /// Marks answers that upstream gives outside its controllers: they have no version headers.
@@ -455,4 +482,44 @@ pub(crate) struct Unrouted;
 fn json(document: &impl Serialize) -> Vec<u8> {
     // Texts and numbers only: this can't fail, and an empty body is the right answer if it did.
     serde_json::to_vec(document).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_sentence;
+
+    #[test]
+    fn titles_are_whole_sentences() {
+        for (detail, title) in [
+            ("", ""),
+            ("Not authorized.", "Not authorized"),
+            ("Cluster nope could not be found.", "Cluster nope could not be found"),
+            ("Cluster k8s-v1.30 could not be found.", "Cluster k8s-v1.30 could not be found"),
+            (
+                "dockerd not found on this machine: apt-get install --no-install-recommends docker.io",
+                "dockerd not found on this machine: apt-get install --no-install-recommends docker.io",
+            ),
+            (
+                "300 nodes do not fit into the subnet 10.0.0.0/24: ask for at most 244",
+                "300 nodes do not fit into the subnet 10.0.0.0/24: ask for at most 244",
+            ),
+            (
+                "Invalid input for field/attribute name. Value: '1a'. Value should match the pattern ^[a-z.]*$",
+                "Invalid input for field/attribute name",
+            ),
+            ("Image ubuntu-22.04.img could not be found. Upload it.", "Image ubuntu-22.04.img could not be found"),
+            (
+                "Put magnum-agent at /usr/lib/magnum.d/agent. It is missing.",
+                "Put magnum-agent at /usr/lib/magnum.d/agent",
+            ),
+            ("Cluster aaaa... could not be found.", "Cluster aaaa... could not be found"),
+            ("Value: aaaa...", "Value: aaaa"),
+            ("Unable to find flavor m1.tiny.", "Unable to find flavor m1.tiny"),
+            ("Use a word, e.g. swarm. Others are refused.", "Use a word, e.g. swarm"),
+            ("First line.\nSecond line.", "First line"),
+            ("Gr\u{fc}n.", "Gr\u{fc}n"),
+        ] {
+            assert_eq!(first_sentence(detail), title);
+        }
+    }
 }

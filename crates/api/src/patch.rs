@@ -156,9 +156,10 @@ impl Patch {
             (FieldType::Taints | FieldType::Texts, Value::String(text)) => {
                 Some(python::literal(text).ok_or_else(|| self.malformed(text))?)
             }
-            (FieldType::Text { .. } | FieldType::FreeText | FieldType::NameServers, Value::Number(_)) => {
-                Some(Value::String(python::to_str(value)))
-            }
+            (
+                FieldType::Text { .. } | FieldType::Address(_) | FieldType::FreeText | FieldType::NameServers,
+                Value::Number(_),
+            ) => Some(Value::String(python::to_str(value))),
             _ => None,
         };
         let value = literal.as_ref().unwrap_or(value);

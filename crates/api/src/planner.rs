@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use magnum_domain::driver::{DriverError, Drivers, NodeDemand, Plan, Snapshot};
+use magnum_domain::effect::FieldEffect;
 use magnum_domain::{ClusterTemplate, Labels, OperationKind};
 
 /// The drivers, seen from the API: none of this changes anything.
@@ -9,6 +10,18 @@ use magnum_domain::{ClusterTemplate, Labels, OperationKind};
 pub trait Planner: Send + Sync {
     /// Names of the drivers there are, in order of preference.
     fn drivers(&self) -> Vec<&'static str>;
+
+    /// The name of the driver for a template, if there is one.
+    fn driver(&self, template: &ClusterTemplate) -> Option<&'static str>;
+
+    /// What becomes of the fields of requests with the template's driver.
+    fn field_effects(&self, template: &ClusterTemplate) -> &'static [FieldEffect];
+
+    /// Whether a template can ever make a cluster with its driver.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] with one line that says what to do.
+    fn accepts(&self, template: &ClusterTemplate, labels: &Labels) -> Result<(), DriverError>;
 
     /// Whether there is a driver for a template.
     ///
@@ -56,6 +69,18 @@ impl DriverPlanner {
 impl Planner for DriverPlanner {
     fn drivers(&self) -> Vec<&'static str> {
         self.0.iter().map(|driver| driver.name()).collect()
+    }
+
+    fn driver(&self, template: &ClusterTemplate) -> Option<&'static str> {
+        self.0.select(template).ok().map(|driver| driver.name())
+    }
+
+    fn field_effects(&self, template: &ClusterTemplate) -> &'static [FieldEffect] {
+        self.0.select(template).map_or(&[], |driver| driver.field_effects())
+    }
+
+    fn accepts(&self, template: &ClusterTemplate, labels: &Labels) -> Result<(), DriverError> {
+        self.0.select(template)?.accepts(template, labels)
     }
 
     fn supported(&self, template: &ClusterTemplate) -> Result<(), DriverError> {

@@ -53,7 +53,7 @@ fn defaults_are_right() {
         let values = label.default.iter().chain(label.defaults.values()).filter(|value| !value.contains(' '));
         for value in values {
             let labels = Labels::from([(label.name.clone(), value.clone())]);
-            let found = catalogue.findings(engine, &labels);
+            let found = catalogue.findings(engine, None, &labels);
             let about_value = found.iter().any(|finding| matches!(finding, magnum_coe::label::Finding::Value { .. }));
             assert!(!about_value, "{found:?}");
             assert_eq!(catalogue.refusal(engine, &labels), None, "{}", label.name);

@@ -92,6 +92,9 @@ pub enum LookupError {
     /// The service does not let the caller look, or this cloud has none: asking again does not help. Says so in words.
     #[error("{0}")]
     Refused(String),
+    /// The cloud is not set up so that anybody could look: for the operator to mend. Says so in words.
+    #[error("{0}")]
+    Misconfigured(String),
     /// The service could not be asked now; asking again may help. Says so in words.
     #[error("{0}")]
     Unavailable(String),

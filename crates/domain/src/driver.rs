@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::effect::FieldEffect;
 use crate::{Cluster, ClusterTemplate, HealthStatus, Labels, Node, Nodegroup, OperationKind, Resource};
 
 /// What a driver can make: the key it is chosen by.
@@ -166,6 +167,21 @@ pub trait Driver: Send + Sync {
     /// Whether the group of masters can be resized after the cluster is made.
     fn resizes_masters(&self) -> bool {
         false
+    }
+
+    /// What becomes of the fields of requests; a field without a row takes effect.
+    fn field_effects(&self) -> &'static [FieldEffect] {
+        &[]
+    }
+
+    /// Whether this template and these labels can ever make a cluster with this driver, whatever the machine or cloud has
+    /// room for. Asked before a template is accepted, and looks at nothing but its arguments.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] with one line that says what to do.
+    fn accepts(&self, template: &ClusterTemplate, labels: &Labels) -> Result<(), DriverError> {
+        let _ = (template, labels);
+        Ok(())
     }
 
     /// Whether nodes from this template can be made here at all: rights, packages, kernel, room. Called before anything

@@ -12,6 +12,7 @@ pub mod cluster_template;
 pub mod concurrency;
 pub mod credential;
 pub mod driver;
+pub mod effect;
 pub mod event;
 pub mod federation;
 pub mod launch;

@@ -46,8 +46,13 @@ const TEMPLATES: &[Step] = &[
     ),
     demo(
         "coe cluster template create balanced --coe swarm-mode --image local --external-network public \
-         --volume-driver rexray --driver local --master-lb-enabled --floating-ip-enabled --tls-disabled",
-        &["rexray", "local"],
+         --driver local --master-lb-enabled --floating-ip-enabled --tls-disabled",
+        &["local"],
+    ),
+    demo(
+        "coe cluster template create stored --coe swarm-mode --image local --external-network public \
+         --volume-driver rexray",
+        &["volume_driver is not supported by the driver local"],
     ),
     demo(
         "coe cluster template create keyed --coe swarm-mode --image local --external-network public --keypair mine",
@@ -76,7 +81,7 @@ const TEMPLATES: &[Step] = &[
     demo("coe cluster template show secret", &["could not be found"]),
     demo(
         "coe cluster template update balanced --name changed --image magnum-local --flavor m1.medium \
-         --master-flavor m1.medium --external-network public --network-driver docker --volume-driver rexray \
+         --master-flavor m1.medium --external-network public --network-driver docker \
          --driver local --dns-nameserver 1.1.1.1 --docker-volume-size 7 --docker-storage-driver overlay2 \
          --http-proxy http://other:3128 --https-proxy http://other:3128 --no-proxy 127.0.0.1 \
          --insecure-registry other:5000 --label rexray_preempt=true --tag third --tls-enabled --registry-enabled \
@@ -98,7 +103,6 @@ const TEMPLATES: &[Step] = &[
 ];
 
 const CLUSTERS: &[Step] = &[
-    demo("coe cluster create web --cluster-template swarm --keypair mine", &["Unable to find keypair mine"]),
     demo(
         "coe cluster create web --cluster-template swarm --fixed-network mine",
         &["Unable to find fixed network mine"],

@@ -122,7 +122,10 @@ fn in_words(service: Service, error: &Error) -> LookupError {
         LookupError::Refused(format!("{client} connection failed. unexpected client error occurred: {reason}"))
     };
     match error {
-        Error::NoEndpoint { .. } | Error::NoToken(_) => refused(error.to_string()),
+        Error::NoEndpoint { interface, region, .. } => {
+            LookupError::Misconfigured(no_endpoint(service, interface, region))
+        }
+        Error::NoToken(_) => refused(error.to_string()),
         Error::Status { status: 401, .. } => {
             refused(format!("the {service} does not accept the token of the request. Ask for a new one."))
         }
@@ -132,6 +135,16 @@ fn in_words(service: Service, error: &Error) -> LookupError {
             "The {service} could not be asked. Try again shortly; if it stays so, tell the operator the id of the request."
         )),
     }
+}
+
+/// Nobody can ask, whoever they are: not a matter of the request.
+fn no_endpoint(service: Service, interface: &str, region: &Option<String>) -> String {
+    let place = region.as_ref().map(|region| format!(" in region {region}")).unwrap_or_default();
+    let group = service.client();
+    format!(
+        "The {service} has no {interface} endpoint{place}, so nothing can be looked up there. Tell the operator: the endpoint has \
+         to be registered in Keystone, or region_name or endpoint_type of [{group}_client] corrected."
+    )
 }
 
 fn cause(error: &Error) -> Option<String> {

@@ -313,8 +313,10 @@ async fn region_and_interface_choose_the_address() {
         lab.cloud(&options(interface, here)).image(&demo, "ubuntu").await.unwrap();
     }
     let error = lab.cloud(&options(Interface::Internal, "elsewhere")).image(&demo, "ubuntu").await.unwrap_err();
-    let text = "glance connection failed. unexpected client error occurred: internal endpoint for image service in elsewhere region not found";
-    assert_eq!(error, LookupError::Refused(text.into()));
+    let text = "The image service (Glance) has no internal endpoint in region elsewhere, so nothing can be looked up there. Tell \
+                the operator: the endpoint has to be registered in Keystone, or region_name or endpoint_type of \
+                [glance_client] corrected.";
+    assert_eq!(error, LookupError::Misconfigured(text.into()));
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 //! [`table`] has one [`FieldSpec`] table for each resource. From it come the checks, upstream's messages, defaults of
 //! removed attributes and the schemas of the OpenAPI document ([`schema`]).
 
+pub(crate) mod address;
 pub(crate) mod older;
 pub(crate) mod read;
 pub(crate) mod schema;
 pub(crate) mod table;
 
+use address::AddressType;
 pub(crate) use read::{Body, one, read};
 
 use crate::options::SizeLimits;
@@ -27,6 +29,8 @@ pub(crate) enum FieldType {
         /// Most.
         max: usize,
     },
+    /// Addresses, in 255 characters at most.
+    Address(AddressType),
     /// Text of any length; may have several lines.
     FreeText,
     /// A whole number within bounds.

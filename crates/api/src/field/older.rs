@@ -2,7 +2,8 @@
 //! reference). What is shown of them is the same table.
 
 use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
-use super::table::{COES, GIGABYTES, MINUTES, SOME_NODES, STATUSES, TEXT, field, fixed};
+use super::address::AddressType;
+use super::table::{COES, GIGABYTES, MINUTES, PROXY, SOME_NODES, STATUSES, TEXT, field, fixed};
 use super::{BodySpec, FieldSpec, FieldType};
 
 /// `POST` and `PATCH /v1/bays`.
@@ -23,7 +24,7 @@ pub(crate) const BAY: BodySpec = BodySpec {
         fixed("stack_id"),
         FieldSpec::ignored("status", FieldType::Word(STATUSES)),
         FieldSpec::ignored("status_reason", FieldType::FreeText),
-        field("discovery_url", FieldType::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
+        field("discovery_url", FieldType::Address(AddressType::Url), "Discovery URL of etcd."),
         fixed("api_address"),
         fixed("coe_version"),
         fixed("container_version"),
@@ -60,9 +61,13 @@ pub(crate) const BAY_MODEL: BodySpec = BodySpec {
         field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
         fixed("links"),
-        field("http_proxy", TEXT, "Proxy for HTTP."),
-        field("https_proxy", TEXT, "Proxy for HTTPS."),
-        field("no_proxy", TEXT, "Hosts reached without a proxy, separated by commas."),
+        field("http_proxy", PROXY, "Proxy for HTTP."),
+        field("https_proxy", PROXY, "Proxy for HTTPS."),
+        field(
+            "no_proxy",
+            FieldType::Address(AddressType::NoProxy),
+            "Hosts reached without a proxy, separated by commas.",
+        ),
         field("volume_driver", TEXT, "Volume driver of the engine."),
         field("registry_enabled", FieldType::Boolean, "Whether bays have a registry of their own.")
             .or(Is(false))
@@ -73,7 +78,7 @@ pub(crate) const BAY_MODEL: BodySpec = BodySpec {
             .null_is_preset(),
         field("public", FieldType::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
         field("server_type", FieldType::Word(&["vm", "bm"]), "FieldType of server.").or(Says("vm")),
-        field("insecure_registry", TEXT, "Registry to use without TLS."),
+        field("insecure_registry", FieldType::Address(AddressType::Registries), "Registry to use without TLS."),
         field("docker_storage_driver", TEXT, "Storage driver of the container engine."),
         field("master_lb_enabled", FieldType::Boolean, "Whether a load balancer stands before the masters.")
             .or(Is(false))

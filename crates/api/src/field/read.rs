@@ -7,6 +7,7 @@ use magnum_domain::nodegroup::Taint;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::address::AddressType;
 use super::{Access, BodySpec, FieldSpec, FieldType, Null, Preset};
 use crate::error::{ApiError, Result};
 use crate::options::SizeLimits;
@@ -160,6 +161,7 @@ pub(crate) fn one(field: &FieldSpec, value: &Value, whole: &Whole<'_>) -> Result
             }
             Err(wrong(field.name, &value, "Value should match the pattern ^[a-zA-Z][a-zA-Z0-9_.-]*$"))
         }
+        FieldType::Address(kind) => address(field.name, value, kind),
         FieldType::FreeText => free_text(field, value),
         FieldType::Integer { min, max } => integer(field.name, value, (min, max), "", whole),
         FieldType::Amount { min, of } => {
@@ -218,6 +220,14 @@ fn text(name: &str, value: &Value, min: usize, max: usize) -> Result<Value> {
         return Err(control(name, value));
     }
     Ok(value.clone())
+}
+
+fn address(name: &str, value: &Value, kind: AddressType) -> Result<Value> {
+    let value = text(name, value, kind.fewest(), 255)?;
+    match value.as_str().and_then(|text| kind.problem(text)) {
+        Some(problem) => Err(wrong(name, &value, &problem)),
+        None => Ok(value),
+    }
 }
 
 fn free_text(field: &FieldSpec, value: &Value) -> Result<Value> {

@@ -86,6 +86,9 @@ fn property(field: &FieldSpec) -> RefOr<Schema> {
         FieldType::Text { min, max } => {
             typed(Type::String).min_length(Some(min)).max_length(Some(max)).pattern(Some(PRINTABLE)).into()
         }
+        FieldType::Address(kind) => {
+            typed(Type::String).min_length(Some(kind.fewest())).max_length(Some(255)).pattern(Some(PRINTABLE)).into()
+        }
         FieldType::Name { max } => typed(Type::String)
             .min_length(Some(1))
             .max_length(Some(max))

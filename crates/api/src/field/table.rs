@@ -1,10 +1,13 @@
 //! The fields of every body, in the order of the reference.
 
 use super::Preset::{Boolean as Is, Dictionary as Empty, Integer as Count, Word as Says};
+use super::address::AddressType;
 use super::{BodySpec, FieldSpec, FieldType, Measure};
 
 /// Any text of 1 to 255 characters.
 pub(super) const TEXT: FieldType = FieldType::Text { min: 1, max: 255 };
+/// The address of a proxy.
+pub(super) const PROXY: FieldType = FieldType::Address(AddressType::Proxy);
 /// A number of nodes.
 const NODES: FieldType = FieldType::Amount { min: 0, of: Measure::Nodes };
 /// A number of nodes from one.
@@ -70,9 +73,13 @@ pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
         field("apiserver_port", FieldType::Integer { min: 1024, max: 65535 }, "Port of the engine's API."),
         field("docker_volume_size", GIGABYTES, "Size of the volume for containers, in GB."),
         field("cluster_distro", TEXT, "Distribution of the image; the image's own word wins."),
-        field("http_proxy", TEXT, "Proxy for HTTP."),
-        field("https_proxy", TEXT, "Proxy for HTTPS."),
-        field("no_proxy", TEXT, "Hosts reached without a proxy, separated by commas."),
+        field("http_proxy", PROXY, "Proxy for HTTP."),
+        field("https_proxy", PROXY, "Proxy for HTTPS."),
+        field(
+            "no_proxy",
+            FieldType::Address(AddressType::NoProxy),
+            "Hosts reached without a proxy, separated by commas.",
+        ),
         field("volume_driver", TEXT, "Volume driver of the engine."),
         field("registry_enabled", FieldType::Boolean, "Whether clusters have a registry of their own.")
             .or(Is(false))
@@ -83,7 +90,7 @@ pub(crate) const CLUSTER_TEMPLATE: BodySpec = BodySpec {
             .null_is_preset(),
         field("public", FieldType::Boolean, "Whether every project sees it.").or(Is(false)).null_is_preset(),
         field("server_type", FieldType::Word(&["vm", "bm"]), "FieldType of server.").or(Says("vm")),
-        field("insecure_registry", TEXT, "Registry to use without TLS."),
+        field("insecure_registry", FieldType::Address(AddressType::Registries), "Registry to use without TLS."),
         field("docker_storage_driver", TEXT, "Storage driver of the container engine."),
         field("master_lb_enabled", FieldType::Boolean, "Whether a load balancer stands before the masters.")
             .or(Is(false))
@@ -122,7 +129,7 @@ pub(crate) const CLUSTER: BodySpec = BodySpec {
         field("master_flavor_id", TEXT, "Name or id of the flavor of masters."),
         field("flavor_id", TEXT, "Name or id of the flavor of workers."),
         field("create_timeout", MINUTES, "Minutes that creation may take; 0 and null mean 60.").or(Count(60)),
-        field("discovery_url", FieldType::Text { min: 0, max: 255 }, "Discovery URL of etcd."),
+        field("discovery_url", FieldType::Address(AddressType::Url), "Discovery URL of etcd."),
         field("fixed_network", TEXT, "Name or id of an existing network for the nodes."),
         field("fixed_subnet", TEXT, "Name or id of an existing subnet for the nodes."),
         field("floating_ip_enabled", FieldType::Boolean, "Whether nodes get floating IPs."),

@@ -12,7 +12,7 @@ use magnum_domain::operation::Arguments;
 use magnum_domain::{Cluster, ClusterStatus, OperationKind};
 use magnum_store::{Change, StoreError};
 
-use super::{Api, Segments, allowed, find_cluster, operation, status_message, template_of, wrong_status};
+use super::{Api, Segments, allowed, find_cluster, operation, refuse_status, template_of, wrong_status};
 use crate::ApiState;
 use crate::body::Json;
 use crate::context::Context;
@@ -157,9 +157,7 @@ pub(crate) async fn rotate(
     if template.tls_disabled {
         return Err(ApiError::invalid("Rotating the CA certificate on a non-TLS cluster is not supported"));
     }
-    if !OperationKind::RotateCa.is_allowed_in(&cluster.status) {
-        return Err(status_message(UPDATING, &cluster.status));
-    }
+    refuse_status(&api, UPDATING, &cluster, allowed(OperationKind::RotateCa)).await?;
     if !api.planner.supports(&template, OperationKind::RotateCa) {
         return Err(ApiError::invalid("'rotate_ca_certificate' is not supported by this driver."));
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::cluster_create::NO_ZERO_NODES;
 use super::{
-    Api, DryRunQuery, Segments, allowed, find_cluster, looked_after, nameable, operation, status_message, template_of,
+    Api, DryRunQuery, Segments, allowed, find_cluster, looked_after, nameable, operation, refuse_status, template_of,
     wrong_status,
 };
 use crate::ApiState;
@@ -183,9 +183,7 @@ pub(crate) async fn upgrade(
             current.name.as_deref().unwrap_or(&cluster.cluster_template_id)
         )));
     }
-    if !OperationKind::Upgrade.is_allowed_in(&cluster.status) {
-        return Err(status_message(UPGRADING, &cluster.status));
-    }
+    refuse_status(&api, UPGRADING, &cluster, allowed(OperationKind::Upgrade)).await?;
     if !api.planner.supports(&current, OperationKind::Upgrade) {
         return Err(ApiError::invalid("'upgrade_cluster' is not supported by this driver."));
     }

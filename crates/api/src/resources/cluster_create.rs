@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use magnum_domain::effect::Subject;
 use magnum_domain::nodegroup::{MASTER, WORKER};
 use magnum_domain::operation::Arguments;
 use magnum_domain::quota::CLUSTER;
@@ -77,7 +78,9 @@ pub(crate) async fn wanted(api: &ApiState, context: &Context, body: Json, words:
         Ok(nodegroups) => nodegroups,
         Err(error) => return Err(within_quota(api, &cluster.project_id, quota).await.err().unwrap_or(error)),
     };
-    let warnings = rules::labels::warnings(&template.coe, &cluster.labels);
+    let mut told = rules::effects::told(api, &template, Subject::Cluster, |name| body.value(name))?;
+    told.extend(rules::labels::told(api, &template, &cluster.labels));
+    let warnings = Warnings::new(told);
     let arguments = Arguments { warnings: warnings.texts(), ..Arguments::default() };
     let operation = operation(api, context, &cluster, OperationKind::Create, arguments);
     Ok(Wanted { new: NewCluster { cluster, nodegroups, operation, quota }, template, warnings })

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use magnum_domain::ClusterTemplate;
+use magnum_domain::effect::Subject;
 use magnum_store::{Ident, Visibility};
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,6 +22,7 @@ use crate::page::{self, Marker};
 use crate::patch::Patch;
 use crate::query::Query;
 use crate::rules;
+use crate::rules::cluster_template::Changed;
 use crate::view::answer;
 use crate::view::cluster_template::{TemplateList, TemplateView};
 use crate::view::labels::Shown;
@@ -142,16 +144,18 @@ pub(crate) async fn make(api: &ApiState, context: &Context, body: Json, words: &
         template.uuid = uuid;
     }
     template.name.get_or_insert_with(|| crate::name::generate(words.suffix));
-    rules::cluster_template::shape(api, &mut template)?;
+    rules::cluster_template::shape(api, &mut template, &Changed::All)?;
     words.may(context, "create")?;
-    let found = rules::cluster_template::create(api, &context.caller, &mut template).await?;
+    let found = rules::cluster_template::found(api, &context.caller, &mut template, &Changed::All).await?;
+    let mut told = rules::effects::told(api, &template, Subject::ClusterTemplate, |name| body.value(name))?;
     if template.public || (template.hidden && !words.is_older()) {
         may_publish(context, words)?;
     }
     rules::cluster_template::bootable(api, &template, &found)?;
     rules::labels::within(api, &template.labels)?;
     let template = api.store.create_template(&template).await?;
-    let warnings = rules::labels::warnings(&template.coe, &template.labels);
+    told.extend(rules::labels::told(api, &template, &template.labels));
+    let warnings = Warnings::new(told);
     let mut response = warnings.on(shown(&template, context, StatusCode::CREATED, words)?);
     let location = context.base.join(&words.path(&format!("/{}", template.uuid)));
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -194,12 +198,15 @@ pub(crate) async fn change(
     let before = find(api, &visibility, ident).await?;
     let mut after = before.clone();
     let stored = words.shown(&TemplateView::new(&before, &context.base), &context.base)?;
-    for (name, value) in patch.apply(&stored, &words.patch, &api.options.sizes)? {
-        assign(&mut after, &name, &value);
+    let differs = patch.apply(&stored, &words.patch, &api.options.sizes)?;
+    for (name, value) in &differs {
+        assign(&mut after, name, value);
     }
-    rules::cluster_template::engine(api, &mut after)?;
+    let changed = Changed::Some(&differs);
+    rules::cluster_template::shape(api, &mut after, &changed)?;
     context.may_with(&words.rule("update"), &before.project_id, &before.user_id)?;
-    let found = rules::cluster_template::update(api, &context.caller, &after).await?;
+    let found = rules::cluster_template::found(api, &context.caller, &mut after, &changed).await?;
+    let mut told = rules::effects::told(api, &after, Subject::ClusterTemplate, |name| differs.get(name))?;
     if after.public != before.public || (after.hidden != before.hidden && !words.is_older()) {
         may_publish(context, words)?;
     }
@@ -208,11 +215,10 @@ pub(crate) async fn change(
         rules::labels::within(api, &after.labels)?;
     }
     let template = api.store.update_template(&before, &after).await?;
-    let warnings = match template.labels == before.labels {
-        true => Warnings::default(),
-        false => rules::labels::warnings(&template.coe, &template.labels),
-    };
-    Ok(warnings.on(shown(&template, context, StatusCode::OK, words)?))
+    if template.labels != before.labels {
+        told.extend(rules::labels::told(api, &template, &template.labels));
+    }
+    Ok(Warnings::new(told).on(shown(&template, context, StatusCode::OK, words)?))
 }
 
 /// Deletes a cluster template that no cluster uses.

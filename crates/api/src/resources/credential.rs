@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::response::Response;
 use magnum_domain::operation::Arguments;
 use magnum_domain::{ClusterStatus, OperationKind};
-use magnum_store::{Change, StoreError};
+use magnum_store::Change;
 
-use super::{Api, Segments, allowed, find_cluster, operation, template_of};
+use super::{Api, Segments, allowed, find_cluster, operation, refuse_status, template_of, wrong_status};
 use crate::body::Json;
 use crate::context::Context;
 use crate::error::{ApiError, Result};
@@ -14,6 +14,9 @@ use crate::field::{self, table};
 use crate::microversion::CREDENTIALS;
 use crate::query::Query;
 use crate::view::Accepted;
+
+/// What messages call it. Upstream says the name of a Python module there.
+const ROTATING: &str = "Rotating the credential of a cluster";
 
 /// Replaces the credential a cluster uses for the cloud by one of the calling user.
 #[utoipa::path(patch, path = "/v1/credentials/{cluster_ident}", tag = "credentials",
@@ -33,27 +36,14 @@ pub(crate) async fn rotate(
     }
     context.may("credential:rotate")?;
     let cluster = find_cluster(&api, &context.own()?, &ident).await?;
-    if !OperationKind::RotateCredential.is_allowed_in(&cluster.status) {
-        return Err(rotating(&cluster.status));
-    }
+    refuse_status(&api, ROTATING, &cluster, allowed(OperationKind::RotateCredential)).await?;
     let template = template_of(&api, &cluster).await?;
     if !api.planner.supports(&template, OperationKind::RotateCredential) {
         return Err(ApiError::invalid("Credential rotation is not supported by driver."));
     }
     let change = Change { cluster_status: Some(ClusterStatus::UpdateInProgress), ..Change::default() };
     let rotate = operation(&api, &context, &cluster, OperationKind::RotateCredential, Arguments::default());
-    api.store.request_operation(rotate, &allowed(OperationKind::RotateCredential), change).await.map_err(|error| {
-        match error {
-            StoreError::WrongStatus { status, .. } => rotating(&status),
-            other => other.into(),
-        }
-    })?;
+    let is_allowed = allowed(OperationKind::RotateCredential);
+    api.store.request_operation(rotate, &is_allowed, change).await.map_err(wrong_status(ROTATING))?;
     Accepted::response(cluster.uuid)
-}
-
-/// Upstream's words, into which the name of one of its modules has slipped.
-fn rotating(status: &ClusterStatus) -> ApiError {
-    ApiError::invalid(format!(
-        "magnum.conductor.handlers.credential_conductor when cluster status is \"{status}\" is not supported."
-    ))
 }

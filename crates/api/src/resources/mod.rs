@@ -30,7 +30,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{Cluster, ClusterStatus, ClusterTemplate, OperationKind, now};
-use magnum_store::{Scope, StoreError};
+use magnum_store::{Page, Scope, SortDir, StoreError};
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -124,14 +124,39 @@ pub(crate) fn allowed(kind: OperationKind) -> impl Fn(&ClusterStatus) -> bool + 
 /// Upstream's 400 for what it checks while the client waits, in place of the 409 that everything else gets.
 pub(crate) fn wrong_status(action: &str) -> impl Fn(StoreError) -> ApiError {
     move |error| match error {
-        StoreError::WrongStatus { status, .. } => status_message(action, &status),
+        StoreError::WrongStatus { status, busy_with } => status_message(action, &status, busy_with),
         other => other.into(),
     }
 }
 
+/// Refuses a cluster whose status does not allow something, and names the operation that is in the way.
+///
+/// # Errors
+/// The refusal.
+pub(crate) async fn refuse_status(
+    api: &ApiState,
+    action: &str,
+    cluster: &Cluster,
+    allowed: impl Fn(&ClusterStatus) -> bool,
+) -> Result<()> {
+    if allowed(&cluster.status) {
+        return Ok(());
+    }
+    let newest = Page { sort_dir: SortDir::Desc, ..Page::first(8) };
+    let operations = api.store.list_operations(cluster.uuid, &newest).await?;
+    let in_the_way = operations.iter().rev().find(|operation| !operation.state.is_finished());
+    Err(status_message(action, &cluster.status, in_the_way.map(|operation| operation.kind)))
+}
+
 /// See [`wrong_status`].
-pub(crate) fn status_message(action: &str, status: &ClusterStatus) -> ApiError {
-    ApiError::invalid(format!("{action} when status is \"{status}\" is not supported."))
+fn status_message(action: &str, status: &ClusterStatus, busy_with: Option<OperationKind>) -> ApiError {
+    let what_to_do = match busy_with {
+        Some(kind) => {
+            format!("Its operation {} is not finished: wait for it, or cancel it, and try again.", kind.as_str())
+        }
+        None => "Bring the cluster to a status that ends in COMPLETE first.".to_owned(),
+    };
+    ApiError::invalid(format!("{action} when status is \"{status}\" is not supported. {what_to_do}"))
 }
 
 /// Query of every list, for the document of the API.

@@ -17,9 +17,6 @@ use crate::query::Query;
 use crate::view::answer;
 use crate::view::nodegroup::{FullNodegroup, NodegroupList, ShortNodegroup};
 
-/// What upstream calls every method of this resource when the version does not have it.
-pub(crate) const METHOD: &str = "delete";
-
 /// A group of a cluster by UUID, name or database key.
 pub(crate) async fn find(api: &ApiState, cluster: Uuid, ident: &str) -> Result<Nodegroup> {
     nameable("Nodegroup", ident)?;
@@ -37,7 +34,7 @@ pub(crate) async fn list(
     Segments(cluster): Segments<String>,
     query: Query,
 ) -> Result<Response> {
-    context.since(NODEGROUPS, METHOD)?;
+    context.since(NODEGROUPS, "get")?;
     let query = query.only(&["limit", "marker", "sort_key", "sort_dir", "role"])?;
     let page = page::read(&query, Marker::Uuid, api.options.max_limit)?;
     context.may("nodegroup:get_all")?;
@@ -62,7 +59,7 @@ pub(crate) async fn show(
     Segments((cluster, group)): Segments<(String, String)>,
     query: Query,
 ) -> Result<Response> {
-    context.since(NODEGROUPS, METHOD)?;
+    context.since(NODEGROUPS, "get")?;
     query.only(&[])?;
     context.may("nodegroup:get")?;
     let scope = context.scope("nodegroup:get_one_all_projects")?;

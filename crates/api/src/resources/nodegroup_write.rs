@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use magnum_domain::effect::Subject;
 use magnum_domain::nodegroup::{MASTER, WORKER};
 use magnum_domain::operation::Arguments;
 use magnum_domain::{Cluster, ClusterStatus, Labels, Nodegroup, OperationKind};
@@ -10,7 +11,7 @@ use magnum_store::{Change, NodegroupChange, StoreError};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::nodegroup::{METHOD, find};
+use super::nodegroup::find;
 use super::{Api, Segments, allowed, find_cluster, looked_after, operation, template_of};
 use crate::ApiState;
 use crate::body::Json;
@@ -26,6 +27,7 @@ use crate::rules;
 use crate::rules::size::Size;
 use crate::view::answer;
 use crate::view::nodegroup::FullNodegroup;
+use crate::warning::Warnings;
 
 /// What a patch may touch (§7.4 of the reference).
 const PATCH: Rules = Rules {
@@ -62,7 +64,7 @@ pub(crate) async fn create(
     query: Query,
     body: Json,
 ) -> Result<Response> {
-    context.since(NODEGROUPS, METHOD)?;
+    context.since(NODEGROUPS, "post")?;
     query.only(&[])?;
     let body = field::read(&table::NODEGROUP, &body.required(table::NODEGROUP.argument)?, &api.options.sizes)?;
     context.may("nodegroup:create")?;
@@ -92,7 +94,9 @@ pub(crate) async fn create(
     // What the group has from its cluster was said when the cluster was made.
     let is_own = |(name, value): &(&String, &String)| cluster.labels.get(*name) != Some(*value);
     let own: Labels = group.labels.iter().filter(is_own).map(|(name, value)| (name.clone(), value.clone())).collect();
-    let warnings = rules::labels::warnings(&template.coe, &own);
+    let mut told = rules::effects::told(&api, &template, Subject::Nodegroup, |name| body.value(name))?;
+    told.extend(rules::labels::told(&api, &template, &own));
+    let warnings = Warnings::new(told);
     let change = Change {
         cluster_status: Some(ClusterStatus::UpdateInProgress),
         new_nodegroup: Some(group),
@@ -175,18 +179,19 @@ pub(crate) async fn update(
     query: Query,
     body: Json,
 ) -> Result<Response> {
-    context.since(NODEGROUPS, METHOD)?;
+    context.since(NODEGROUPS, "patch")?;
     query.only(&[])?;
     let patch = Patch::read(body.optional(), &PATCH)?;
     context.may("nodegroup:update")?;
     let cluster = find_cluster(&api, &context.own()?, &cluster).await?;
     let before = find(&api, cluster.uuid, &group).await?;
     let differs = patch.apply(&stored(&before)?, &PATCH, &api.options.sizes)?;
+    let mut warnings = Warnings::default();
     if !differs.is_empty() {
-        change_group(&api, &context, &cluster, &before, &differs).await?;
+        warnings = change_group(&api, &context, &cluster, &before, &differs).await?;
     }
     let after = find(&api, cluster.uuid, &before.uuid.to_string()).await?;
-    answer(StatusCode::ACCEPTED, &FullNodegroup::new(&after, &cluster.labels, &context.base))
+    Ok(warnings.on(answer(StatusCode::ACCEPTED, &FullNodegroup::new(&after, &cluster.labels, &context.base))?))
 }
 
 /// A group as a patch sees it.
@@ -207,7 +212,7 @@ async fn change_group(
     cluster: &Cluster,
     before: &Nodegroup,
     differs: &Map<String, Value>,
-) -> Result<()> {
+) -> Result<Warnings> {
     let min = differs.get("min_node_count").and_then(as_integer);
     let max = differs.get("max_node_count").map(as_integer);
     let labels = differs.get("node_labels").map(|value| as_dictionary(value).unwrap_or_default());
@@ -236,10 +241,12 @@ async fn change_group(
         ..Change::default()
     };
     looked_after(api, cluster).await?;
-    let arguments = Arguments { nodegroup: Some(before.uuid), ..Arguments::default() };
+    let template = template_of(api, cluster).await?;
+    let warnings = Warnings::new(rules::effects::told(api, &template, Subject::Nodegroup, |name| differs.get(name))?);
+    let arguments = Arguments { nodegroup: Some(before.uuid), warnings: warnings.texts(), ..Arguments::default() };
     let update = operation(api, context, cluster, OperationKind::NodegroupUpdate, arguments);
     api.store.request_operation(update, &allowed(OperationKind::NodegroupUpdate), change).await?;
-    Ok(())
+    Ok(warnings)
 }
 
 /// Removes a node group and its nodes.
@@ -253,7 +260,7 @@ pub(crate) async fn delete(
     Segments((cluster, group)): Segments<(String, String)>,
     query: Query,
 ) -> Result<Response> {
-    context.since(NODEGROUPS, METHOD)?;
+    context.since(NODEGROUPS, "delete")?;
     query.only(&[])?;
     context.may("nodegroup:delete")?;
     let cluster = find_cluster(&api, &context.own()?, &cluster).await?;

@@ -79,7 +79,7 @@ pub(crate) async fn create(State(api): Api, context: Context, query: Query, body
     answer(StatusCode::CREATED, &QuotaView::new(&quota))
 }
 
-/// Changes the quota of a project. No JSON Patch: a plain object, in which a missing `hard_limit` means 1.
+/// Changes the quota of a project. No JSON Patch: a plain object, which has to hold `hard_limit`.
 #[utoipa::path(patch, path = "/v1/quotas/{project_id}/{resource}", tag = "quotas", request_body = QuotaBody,
     params(("project_id" = String, Path), ("resource" = String, Path, description = "`Cluster`")),
     responses((status = 202, body = QuotaView)))]
@@ -110,7 +110,9 @@ pub(crate) async fn update_named(State(api): Api, context: Context, query: Query
 async fn change(api: &ApiState, project: &str, resource: &str, body: &Body) -> Result<Response> {
     nameable("Project", project)?;
     nameable("Quota", resource)?;
-    let limit = body.integer("hard_limit").unwrap_or(1);
+    let limit = body.integer("hard_limit").ok_or_else(|| {
+        ApiError::invalid("Invalid input for field/attribute hard_limit. Value: 'None'. Mandatory field missing.")
+    })?;
     let quota = api.store.update_quota(project, resource, limit).await.map_err(missing(project, resource))?;
     answer(StatusCode::ACCEPTED, &QuotaView::new(&quota))
 }

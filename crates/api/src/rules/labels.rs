@@ -1,13 +1,12 @@
 //! What is to be said of labels, by the one catalogue of them.
 
 use magnum_coe::label::{LabelType, catalogue};
-use magnum_domain::Labels;
+use magnum_domain::{ClusterTemplate, Labels};
 
 use crate::ApiState;
 use crate::error::{ApiError, Result};
 use crate::field::Measure;
 use crate::field::read::whole_number;
-use crate::warning::Warnings;
 
 /// Labels that are numbers of nodes.
 const NODE_COUNTS: [&str; 2] = ["min_node_count", "max_node_count"];
@@ -22,9 +21,10 @@ pub(crate) fn refuse(engine: &str, labels: &Labels) -> Result<()> {
 }
 
 /// What was accepted and yet deserves a word: labels that are not known, are for other engines, or have odd values.
-pub(crate) fn warnings(engine: &str, labels: &Labels) -> Warnings {
-    let findings = catalogue().map(|catalogue| catalogue.findings(engine, labels)).unwrap_or_default();
-    Warnings::new(findings.iter().map(ToString::to_string))
+pub(crate) fn told(api: &ApiState, template: &ClusterTemplate, labels: &Labels) -> Vec<String> {
+    let driver = api.planner.driver(template);
+    let findings = catalogue().map(|catalogue| catalogue.findings(&template.coe, driver, labels)).unwrap_or_default();
+    findings.iter().map(ToString::to_string).collect()
 }
 
 /// Labels that are sizes or numbers of nodes are held to the limits of the fields that say the same. What is no number

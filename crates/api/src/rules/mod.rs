@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod cluster_template;
 pub(crate) mod coe;
+pub(crate) mod effects;
 pub(crate) mod labels;
 pub(crate) mod nodegroup;
 pub(crate) mod resources;

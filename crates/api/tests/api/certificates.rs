@@ -68,11 +68,14 @@ async fn rotation_is_refused_in_words() {
         |path: &str| Ask::new("PATCH", path).user("alice").header("content-type", "application/octet-stream").build();
     let table = [
         ("/v1/certificates/c", "'rotate_ca_certificate' is not supported by this driver."),
-        ("/v1/certificates/busy", "Updating a cluster when status is \"CREATE_IN_PROGRESS\" is not supported."),
+        (
+            "/v1/certificates/busy",
+            "Updating a cluster when status is \"CREATE_IN_PROGRESS\" is not supported. Its operation create is not finished: wait for it, or cancel it, and try again.",
+        ),
         ("/v1/credentials/c", "Credential rotation is not supported by driver."),
         (
             "/v1/credentials/busy",
-            "magnum.conductor.handlers.credential_conductor when cluster status is \"CREATE_IN_PROGRESS\" is not supported.",
+            "Rotating the credential of a cluster when status is \"CREATE_IN_PROGRESS\" is not supported. Its operation create is not finished: wait for it, or cancel it, and try again.",
         ),
     ];
     for (path, detail) in table {

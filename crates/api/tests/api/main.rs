@@ -14,6 +14,7 @@ mod labels;
 mod limits;
 mod lookups;
 mod nodegroups;
+mod one_rule;
 mod openapi;
 mod operations;
 mod others;

@@ -14,6 +14,7 @@ use magnum_domain::cloud::CloudLookup;
 use magnum_domain::driver::{
     ClusterType, Driver, DriverError, Drivers, Facts, Health, NodeDemand, Plan, Progress, Snapshot, Step,
 };
+use magnum_domain::effect::{Effect, FieldEffect, Subject};
 use magnum_domain::{Caller, ClusterTemplate, HealthStatus, Labels, NodePhase, OperationKind};
 use magnum_identity::{AuthError, Authenticator, IncomingRequest};
 use magnum_policy::Policy;
@@ -105,6 +106,22 @@ impl Driver for Paper {
             types.extend(["vm", "bm"].map(|server| made(server, "fedora", coe)));
         }
         types
+    }
+
+    fn field_effects(&self) -> &'static [FieldEffect] {
+        const TABLE: &[FieldEffect] = &[
+            FieldEffect {
+                subject: Subject::ClusterTemplate,
+                name: "apiserver_port",
+                effect: Effect::Ignored { unless: &["8080"], why: "paper has no ports" },
+            },
+            FieldEffect {
+                subject: Subject::Cluster,
+                name: "discovery_url",
+                effect: Effect::Ignored { unless: &[], why: "nothing is discovered on paper" },
+            },
+        ];
+        TABLE
     }
 
     fn supports(&self, kind: OperationKind) -> bool {

@@ -11,8 +11,8 @@ const HEAD: &str = "\
 Every label that a cluster template, cluster or node group may carry, made from `crates/coe/data/labels.yaml`.
 
 Any other label is accepted and kept, as upstream does. The answer then has a header `Warning: 299 magnum \"...\"` for each of the first
-ten labels that are not known, are for another engine, or have a value of the wrong kind, and names the known label most like it; a cluster's
-events say the same. Nothing is refused for its labels but what upstream refuses or fails at: a `boot_volume_size` or `min_node_count`
+ten labels that are not known, are for another engine or driver, or have a value of the wrong kind, and names the known label most like it; a
+cluster's events say the same. Nothing is refused for its labels but what upstream refuses or fails at: a `boot_volume_size` or `min_node_count`
 that is no number, and the values of labels marked *strict* for their own engine.
 
 A `boolean` is `true` or `false`, in any case. A `size` is whole GB, a `duration` whole seconds. `secret` values are never repeated in

@@ -36,6 +36,9 @@ pub struct Drivers {
     pub engines: Vec<String>,
     /// The drivers' own names.
     pub about: String,
+    /// Names of drivers of this program, whose labels are read as they stand here and no others.
+    #[serde(default)]
+    pub names: Vec<String>,
 }
 
 /// A label that templates, clusters and node groups may carry.
@@ -154,6 +157,13 @@ pub enum Finding {
         /// The engines it is for.
         engines: Vec<&'static str>,
     },
+    /// The driver does not read it, though others for the same engine do.
+    Unread {
+        /// The label.
+        label: String,
+        /// The driver.
+        driver: String,
+    },
     /// Another label has come in its place.
     Replaced {
         /// The label.
@@ -184,6 +194,7 @@ impl fmt::Display for Finding {
             Self::Elsewhere { label, engines } => {
                 write!(f, "Label {label} is for {} only and does nothing here.", engines.join(" and "))
             }
+            Self::Unread { label, driver } => write!(f, "Label {label} has no effect with the driver {driver}."),
             Self::Replaced { label, until, instead } => {
                 write!(f, "Label {label} was last known in {until}. Use {instead} instead.")
             }
@@ -207,8 +218,12 @@ impl LabelCatalogue {
     /// Engines that a label is for, each once.
     pub fn engines<'a>(&'a self, label: &'a Label) -> impl Iterator<Item = &'a str> {
         let groups = self.drivers.iter().filter(|group| label.drivers.contains(&group.name));
-        let mut engines: Vec<&str> = groups.flat_map(|group| &group.engines).map(String::as_str).collect();
-        engines.dedup();
+        let mut engines: Vec<&str> = Vec::new();
+        for engine in groups.flat_map(|group| &group.engines) {
+            if !engines.contains(&engine.as_str()) {
+                engines.push(engine);
+            }
+        }
         engines.into_iter()
     }
 
@@ -228,13 +243,21 @@ impl LabelCatalogue {
             .map(|(_, name)| name)
     }
 
-    /// What a tenant should hear of labels for an engine, in the order of their names.
+    /// What a tenant should hear of labels for an engine, in the order of their names. `driver` is the driver that makes the
+    /// cluster, if it is known.
     #[must_use]
-    pub fn findings(&'static self, engine: &str, labels: &Labels) -> Vec<Finding> {
-        labels.iter().filter_map(|(name, value)| self.finding(engine, name, value)).collect()
+    pub fn findings(&'static self, engine: &str, driver: Option<&str>, labels: &Labels) -> Vec<Finding> {
+        labels.iter().filter_map(|(name, value)| self.finding(engine, driver, name, value)).collect()
     }
 
-    fn finding(&'static self, engine: &str, name: &str, value: &str) -> Option<Finding> {
+    /// Whether a driver of this program reads a label; `None` where the table does not know the driver.
+    fn is_read_by(&self, label: &Label, driver: &str) -> Option<bool> {
+        let mut groups = self.drivers.iter().filter(|group| group.names.iter().any(|name| name == driver)).peekable();
+        groups.peek()?;
+        Some(groups.any(|group| label.drivers.contains(&group.name)))
+    }
+
+    fn finding(&'static self, engine: &str, driver: Option<&str>, name: &str, value: &str) -> Option<Finding> {
         let label = name.to_owned();
         let Some(known) = self.label(name) else {
             return Some(Finding::Unknown { label, nearest: self.nearest(name) });
@@ -245,6 +268,9 @@ impl LabelCatalogue {
         }
         if known.effect == Effect::None {
             return Some(Finding::Idle { label });
+        }
+        if let Some(driver) = driver.filter(|driver| self.is_read_by(known, driver) == Some(false)) {
+            return Some(Finding::Unread { label, driver: driver.to_owned() });
         }
         if let (Some(until), Some(instead)) = (&known.until, &known.instead) {
             return Some(Finding::Replaced { label, until, instead });
@@ -326,7 +352,7 @@ mod tests {
             ),
             ("kubernetes", &long, "", &format!("Label {}... is not known.", "x".repeat(64))),
         ] {
-            let found = catalogue().unwrap().findings(engine, &labels(&[(name, value)]));
+            let found = catalogue().unwrap().findings(engine, None, &labels(&[(name, value)]));
             let found: Vec<String> = found.iter().map(ToString::to_string).collect();
             assert_eq!(found.join("; "), expected, "{engine} {name}={value}");
         }
@@ -377,7 +403,7 @@ mod tests {
     fn secrets_are_not_repeated() {
         let catalogue = catalogue().unwrap();
         for label in catalogue.labels.iter().filter(|label| label.kind == LabelType::Secret) {
-            let found = catalogue.findings("kubernetes", &labels(&[(&label.name, "hunter2")]));
+            let found = catalogue.findings("kubernetes", None, &labels(&[(&label.name, "hunter2")]));
             assert!(!format!("{found:?}").contains("hunter2"), "{}", label.name);
         }
     }

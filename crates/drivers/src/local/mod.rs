@@ -13,6 +13,7 @@ mod address;
 mod authority;
 mod cgroup;
 mod command;
+mod effects;
 mod egress_proxy;
 mod engine;
 mod error;
@@ -47,6 +48,7 @@ use magnum_domain::concurrency::for_each_processor;
 use magnum_domain::driver::{
     Admission, ClusterType, Driver, DriverError, Facts, Health, NodeDemand, Plan, Progress, Snapshot, Step,
 };
+use magnum_domain::effect::FieldEffect;
 use magnum_domain::{ClusterTemplate, Labels, Node, OperationKind};
 use magnum_listen::{Limits, Pool};
 use magnum_store::Store;
@@ -177,6 +179,10 @@ impl Shared {
 impl LocalDriver {
     /// Its name.
     pub const NAME: &str = "local";
+    /// What becomes of every field that the API takes.
+    pub const FIELD_EFFECTS: &[FieldEffect] = effects::FIELDS;
+    /// Labels that are read for its clusters.
+    pub const LABELS: &[&str] = effects::LABELS;
 
     /// What it makes.
     #[must_use]
@@ -270,6 +276,15 @@ impl Driver for LocalDriver {
     fn supports(&self, kind: OperationKind) -> bool {
         // A local cluster has no credential of the cloud.
         kind != OperationKind::RotateCredential
+    }
+
+    fn field_effects(&self) -> &'static [FieldEffect] {
+        Self::FIELD_EFFECTS
+    }
+
+    fn accepts(&self, template: &ClusterTemplate, labels: &Labels) -> Result<(), DriverError> {
+        preflight::refuse(template, labels, 0, &self.shared.options)
+            .map_or(Ok(()), |why| Err(DriverError::Unsupported(why)))
     }
 
     fn outdated(&self, snapshot: &Snapshot) -> Vec<Uuid> {
