@@ -106,7 +106,9 @@ impl Store {
         page: &Page,
     ) -> Result<Vec<NodegroupSummary>> {
         let sort = self.sort_column::<nodegroup::Entity>(page)?;
-        let of_cluster = |select: Select<_>| self.nameable(select, nodegroup::Column::Uuid).filter(self.is(nodegroup::Column::ClusterId, cluster));
+        let of_cluster = |select: Select<_>| {
+            self.nameable(select, nodegroup::Column::Uuid).filter(self.is(nodegroup::Column::ClusterId, cluster))
+        };
         let start = match &page.marker {
             None => None,
             Some(marker) => {
@@ -185,7 +187,8 @@ impl Store {
     pub(crate) async fn insert_nodegroup(&self, tx: &DatabaseTransaction, group: &Nodegroup) -> Result<()> {
         let mut row = to_row(group);
         row.created_at = Set(naive(Some(self.upstream_now())));
-        row.cluster_id = Set(self.stored_spelling::<cluster::Entity>(tx, cluster::Column::Uuid, group.cluster_id).await?);
+        row.cluster_id =
+            Set(self.stored_spelling::<cluster::Entity>(tx, cluster::Column::Uuid, group.cluster_id).await?);
         nodegroup::Entity::insert(self.fitting(row)?).exec_without_returning(tx).await.map_err(|error| {
             if is_duplicate(&error) {
                 StoreError::Duplicate { resource: RESOURCE, ident: group.name.clone() }

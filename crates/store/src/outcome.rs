@@ -158,7 +158,9 @@ impl Store {
             coe_version: some(&outcome.facts.coe_version),
             container_version: some(&outcome.facts.container_version),
             cluster_template_id: match outcome.cluster_template {
-                Some(uuid) => Set(Some(self.stored_spelling::<cluster_template::Entity>(tx, cluster_template::Column::Uuid, uuid).await?)),
+                Some(uuid) => Set(Some(
+                    self.stored_spelling::<cluster_template::Entity>(tx, cluster_template::Column::Uuid, uuid).await?,
+                )),
                 None => NotSet,
             },
             labels: some(&outcome.labels.as_ref().map(json::write)),

@@ -188,7 +188,9 @@ mod tests {
             assert_eq!(read(text), Some(uuid), "{text}");
             assert_eq!(canonical(text.to_owned()), uuid.to_string());
         }
-        for text in ["", "web", "5d12f6fd", "5d12f6fd-a196-4bf0-ae4c-1f639a523a5g", "5d12f6fd-a196-4bf0-ae4c-1f639a523a521"] {
+        for text in
+            ["", "web", "5d12f6fd", "5d12f6fd-a196-4bf0-ae4c-1f639a523a5g", "5d12f6fd-a196-4bf0-ae4c-1f639a523a521"]
+        {
             assert_eq!(read(text), None, "{text}");
             assert_eq!(canonical(text.to_owned()), text);
         }
