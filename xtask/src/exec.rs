@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::stop;
+use crate::{say, stop};
 
 /// How long a program has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
@@ -216,7 +216,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            eprintln!("{error:#}");
+            say::aside(format_args!("{error:#}"));
         }
     }
 }

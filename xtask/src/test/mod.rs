@@ -90,7 +90,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         rows.add_row([part.name(), if outcome.is_ok() { "ok" } else { "FAILED" }, &say::seconds(began.elapsed())]);
     }
 
-    println!("\n{rows}");
+    say::line(format_args!("\n{rows}"));
     report.print();
     if failed.is_empty() {
         return Ok(());
@@ -274,7 +274,7 @@ fn test(command: &mut Command, options: &Options, report: &mut Report) -> Result
     command.args(&options.cargo_test);
     let limit = Duration::from_secs(options.time_limit.saturating_mul(60));
     let status = exec::lines(command, limit, |line| {
-        println!("{line}");
+        say::line(format_args!("{line}"));
         report.read(line);
     })?;
     if !status.success() {
