@@ -1,7 +1,8 @@
 //! Asks and compares: `cargo xtask conformance` calls this.
-#![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -93,7 +94,7 @@ async fn main() -> Result<()> {
         }
         Task::Live(options) => live(&options, &corpus, &seed).await,
         Task::Count => {
-            println!("{} cases, {} requests", corpus.cases.len(), corpus.requests());
+            say(format_args!("{} cases, {} requests", corpus.cases.len(), corpus.requests()));
             Ok(())
         }
     }
@@ -113,7 +114,7 @@ async fn replay(options: &Replay, corpus: &Corpus, seed: &Seed, people: &People)
     }
     .await;
     database.drop_it().await?;
-    println!("asked in {:.1} s", began.elapsed().as_secs_f64());
+    say(format_args!("asked in {:.1} s", began.elapsed().as_secs_f64()));
     let backend = match options.server.as_deref() {
         Some(server) if server.starts_with("postgres") => Backend::Postgres,
         Some(_) => Backend::MySql,
@@ -129,14 +130,14 @@ fn show(shown: &Shown, corpus: &Corpus, upstreams: &[Upstream], ours: &Record, b
     let whole = shown.only.is_empty().then_some(backend);
     let failure = report.failure(&table, whole);
     if shown.brief {
-        report.unexplained.iter().for_each(|found| println!("{}", found.name));
+        report.unexplained.iter().for_each(|found| say(format_args!("{}", found.name)));
     } else if let Some(failure) = &failure {
-        println!("{failure}");
+        say(format_args!("{failure}"));
     }
     if whole.is_some() {
-        println!("{}", report.differences(&table));
+        say(format_args!("{}", report.differences(&table)));
     }
-    println!("{}", report.table());
+    say(format_args!("{}", report.table()));
     if failure.is_some() {
         bail!("there are differences without a reason");
     }
@@ -172,7 +173,7 @@ async fn live(options: &Live, whole: &Corpus, seed: &Seed) -> Result<()> {
     }
     let (ours, outcome) = ours.await?;
     outcomes.push(outcome);
-    println!("asked in {:.0} s", began.elapsed().as_secs_f64());
+    say(format_args!("asked in {:.0} s", began.elapsed().as_secs_f64()));
     for upstream in &upstreams {
         keep(upstream, whole, options.record)?;
     }
@@ -196,7 +197,7 @@ async fn ask(
             Err(error) => return (record, Err(error.context(name))),
         };
         let file = part.first().map(Case::file).unwrap_or_default();
-        println!("{name}: {file}: {} requests in {:.0} s", fresh.len(), began.elapsed().as_secs_f64());
+        say(format_args!("{name}: {file}: {} requests in {:.0} s", fresh.len(), began.elapsed().as_secs_f64()));
         record.merge(fresh);
     }
     (record, Ok(()))
@@ -207,13 +208,18 @@ fn keep(upstream: &Upstream, whole: &Corpus, record: bool) -> Result<()> {
     let number = &upstream.release.number;
     let mut kept = upstream.release.clone().answers()?.answers;
     let changed = kept.changed_by(&upstream.answers);
-    println!("upstream {number}: {} answers, {} are not as recorded", upstream.answers.len(), changed.len());
+    say(format_args!("upstream {number}: {} answers, {} are not as recorded", upstream.answers.len(), changed.len()));
     if !record {
-        changed.iter().for_each(|name| println!("    {name}"));
+        changed.iter().for_each(|name| say(format_args!("    {name}")));
         return Ok(());
     }
     kept.merge(upstream.answers.clone());
     let asked: BTreeSet<String> = Corpus { cases: upstream.release.part(whole) }.names().into_iter().collect();
     kept.retain(|name| asked.contains(name));
     kept.save(&upstream.release.folder())
+}
+
+/// Prints a line if somebody reads it. What was asked is kept even when nobody reads any more.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

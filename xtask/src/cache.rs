@@ -50,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         );
         rows.add_row([entry.file_name().unwrap_or_default().to_string_lossy().into_owned(), size.to_string(), days]);
     }
-    println!("{rows}");
+    say::line(rows);
     Ok(())
 }
 

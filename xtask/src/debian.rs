@@ -233,7 +233,7 @@ impl Drop for NoServices {
             None => fs::remove_file(POLICY),
         };
         if let Err(error) = restored {
-            eprintln!("cannot restore {POLICY}: {error}");
+            say::aside(format_args!("cannot restore {POLICY}: {error}"));
         }
     }
 }

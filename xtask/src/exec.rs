@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use crate::stop;
+use crate::{say, stop};
 
 /// How long a program has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
@@ -267,7 +267,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            eprintln!("{error:#}");
+            say::aside(format_args!("{error:#}"));
         }
     }
 }

@@ -1,5 +1,4 @@
 //! The project's own tasks. They do their own set-up on a fresh Debian 12 and say what they install.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
 mod bench;
 mod cache;

@@ -20,36 +20,36 @@ pub(crate) fn aside(line: impl Display) {
 /// Announces a step.
 pub(crate) fn step(text: &str) {
     if coloured() {
-        println!("\n\x1b[1;36m==>\x1b[0;1m {text}\x1b[0m");
+        line(format_args!("\n\x1b[1;36m==>\x1b[0;1m {text}\x1b[0m"));
     } else {
-        println!("\n==> {text}");
+        line(format_args!("\n==> {text}"));
     }
 }
 
 /// Says something about the step at hand.
 pub(crate) fn note(text: &str) {
-    println!("    {text}");
+    line(format_args!("    {text}"));
 }
 
 /// Shows a command line as the reader would type it.
 pub(crate) fn command(text: &str) {
     if coloured() {
-        println!("    \x1b[32m$ {text}\x1b[0m");
+        line(format_args!("    \x1b[32m$ {text}\x1b[0m"));
     } else {
-        println!("    $ {text}");
+        line(format_args!("    $ {text}"));
     }
 }
 
 /// Shows the output of a command, indented.
 pub(crate) fn output(text: &str) {
-    for line in text.trim_end().lines() {
-        println!("      {line}");
+    for shown in text.trim_end().lines() {
+        line(format_args!("      {shown}"));
     }
 }
 
 /// Says why it ends here, with all the causes.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("\nerror: {error:#}");
+    aside(format_args!("\nerror: {error:#}"));
 }
 
 /// A duration for people: `0.42 s`, `12.3 s`, `3 min 05 s`.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::say;
+
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Begins to remember SIGINT, SIGTERM and SIGHUP instead of dying of them.
@@ -15,7 +17,9 @@ pub(crate) fn listen() {
     let flag = ASKED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(flag)) {
-            eprintln!("cannot watch for signal {signal}: {error}; stop this with care, it may leave things behind");
+            say::aside(format_args!(
+                "cannot watch for signal {signal}: {error}; stop this with care, it may leave things behind"
+            ));
         }
     }
 }

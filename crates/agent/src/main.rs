@@ -57,7 +57,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let levels = std::env::var("MAGNUM_AGENT_LOG").ok().and_then(|levels| levels.parse().ok());
     let levels: Targets = levels.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr).log_internal_errors(false);
     tracing_subscriber::registry().with(levels).with(lines).init();
     let outcome = match cli.command {
         Command::Launch { spec } => launch::launch(&spec).map_err(|error| error.to_string()),

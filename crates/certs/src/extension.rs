@@ -40,6 +40,16 @@ pub(crate) const KEY_USAGES: [(&str, u16); 9] = [
     ("Encipher Only", 7),
     ("Decipher Only", 8),
 ];
+/// The names that `[x509] allowed_extensions` knows.
+pub fn extension_names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().map(|(name, _)| name)
+}
+
+/// The names that `[x509] allowed_key_usage` knows.
+pub fn key_usage_names() -> impl Iterator<Item = &'static str> {
+    KEY_USAGES.into_iter().map(|(name, _)| name)
+}
+
 /// The two that only an authority may have.
 pub(crate) const CERTIFICATE_SIGN: &str = "Certificate Sign";
 pub(crate) const CRL_SIGN: &str = "CRL Sign";

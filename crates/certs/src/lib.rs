@@ -22,10 +22,11 @@ mod vault;
 pub use authority::{CertificateAuthority, generate_authority};
 pub use certificate::fingerprint;
 pub use error::CertError;
+pub use extension::{extension_names, key_usage_names};
 pub use key::{KeyKind, PrivateKey};
 pub use leaf::{Identity, client_certificate, server_certificate};
 pub use request::{NodeSubject, SigningRules, sign_csr, sign_node_csr};
-pub use seal::SealKey;
+pub use seal::{SEALED, SealKey};
 pub use vault::Vault;
 
 /// Days that authorities and what they sign are valid, unless `[x509] term_of_validity` says otherwise.

@@ -17,6 +17,7 @@ use crate::key::random;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 /// What sealed text begins with. A later format gets another number.
+pub const SEALED: &str = PREFIX;
 const PREFIX: &str = "sealed:v1:";
 
 /// Seals and opens secrets with AES-256-GCM. Cheap to clone.
@@ -30,6 +31,18 @@ impl std::fmt::Debug for SealKey {
 }
 
 impl SealKey {
+    /// Reads the key from its file; nothing where there is no file.
+    ///
+    /// # Errors
+    /// [`CertError::File`] when the file is readable by others than its owner, or is no key.
+    pub fn load_existing(path: &Path) -> Result<Option<Self>, CertError> {
+        match Self::load(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CertError::file(path, error)),
+            Ok(key) => Ok(Some(key)),
+        }
+    }
+
     /// Reads the key from its file, or makes a new one where there is no file.
     ///
     /// # Errors

@@ -8,14 +8,19 @@
 //! - `sources.rs`: which files, folders, environment variables and command-line values there are
 //! - `table.rs`: the options; `option_type.rs`: their types
 //! - `resolve.rs`: which of several values counts, `$name` substitution, and what is wrong
-//! - `report.rs`: findings in words
+//! - `address.rs`: addresses of other services
+//! - `report.rs`: findings in words; `meaning.rs`: what values come to together, `identity.rs`: who callers are
 //! - `value.rs`: values as Rust types; `sections.rs`: the groups as structs; `settings.rs`: all of it together
 //! - `sample.rs`: a commented `magnum.conf`
 //!
 //! What is secret is never shown, neither by `Debug` nor in messages.
 
+pub mod address;
+
 mod error;
+mod identity;
 mod ini;
+mod meaning;
 mod option_type;
 mod report;
 mod resolve;
@@ -31,6 +36,7 @@ pub use error::ConfigError;
 pub use ini::{Document, Entry, Section, SyntaxError, read_ini};
 pub use option_type::{OptionType, Parsed};
 pub use report::{Finding, FindingKind, Origin, Report, Severity};
+pub use resolve::nearest;
 pub use sample::sample;
 pub use sections::{
     ApiSettings, CertificateSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings,
@@ -39,5 +45,5 @@ pub use sections::{
 };
 pub use settings::{Change, Settings, check};
 pub use sources::Sources;
-pub use table::{Group, OptionSpec, Table};
+pub use table::{Group, OptionSpec, PathKind, Table};
 pub use value::{FromValue, GetError, PortRange, PortRangeError};

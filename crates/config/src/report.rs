@@ -69,6 +69,10 @@ pub enum FindingKind {
     Ignored,
     /// A value that the option cannot have.
     Invalid,
+    /// A name that nothing reads, where the option that was meant is one that must not be missing.
+    Misspelt,
+    /// Values that are each possible and don't make sense: together, or for what they name.
+    Senseless,
 }
 
 /// One thing to say about a configuration.
@@ -108,6 +112,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// These findings, in the order of files and lines.
+    #[must_use]
+    pub fn sorted(mut findings: Vec<Finding>) -> Self {
+        crate::resolve::in_order(&mut findings);
+        Self { findings }
+    }
+
     /// Whether the service does not start with it.
     #[must_use]
     pub fn has_errors(&self) -> bool {

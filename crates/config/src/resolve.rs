@@ -18,11 +18,22 @@ pub(crate) struct Resolved {
     pub(crate) value: Option<Parsed>,
     /// Whether it must not be shown: the option is secret, or refers to one that is.
     pub(crate) secret: bool,
+    /// Where it is from; of several, the first.
+    pub(crate) origin: Origin,
+}
+
+/// A name that some source gives a value, known or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) origin: Origin,
 }
 
 /// Finds the value of every option of the table, and what there is to say about the sources.
-pub(crate) fn resolve(table: &Table, layers: Vec<Layer>) -> (HashMap<Place, Resolved>, Vec<Finding>) {
+pub(crate) fn resolve(table: &Table, layers: Vec<Layer>) -> Outcome {
     let mut findings = Vec::new();
+    let mut written = Vec::new();
     let mut given: HashMap<Place, Vec<Given>> = HashMap::new();
     for (strength, layer) in layers.into_iter().enumerate() {
         findings.extend(layer.findings);
@@ -33,6 +44,13 @@ pub(crate) fn resolve(table: &Table, layers: Vec<Layer>) -> (HashMap<Place, Reso
             }
         }
         for assignment in layer.assignments {
+            if assignment.origin != Origin::Default {
+                written.push(Written {
+                    group: assignment.group.clone(),
+                    name: assignment.key.clone(),
+                    origin: assignment.origin.clone(),
+                });
+            }
             match table.find(&assignment.group, &assignment.key) {
                 Some((place, age)) => {
                     findings.extend(about_former_name(table, place, age, &assignment));
@@ -63,12 +81,59 @@ pub(crate) fn resolve(table: &Table, layers: Vec<Layer>) -> (HashMap<Place, Reso
             message: format!("has no effect here: {reason}"),
         });
     }
+    refuse_misspellings(table, &written, &given, &mut findings);
+    in_order(&mut findings);
+    Outcome { values, findings, written }
+}
+
+/// What sources come to.
+pub(crate) struct Outcome {
+    pub(crate) values: HashMap<Place, Resolved>,
+    pub(crate) findings: Vec<Finding>,
+    /// Everything that is written somewhere.
+    pub(crate) written: Vec<Written>,
+}
+
+/// In the order of files and lines.
+pub(crate) fn in_order(findings: &mut [Finding]) {
     findings.sort_by_key(|finding| match &finding.origin {
         Origin::File { path, line } => (0, path.to_path_buf(), *line),
         Origin::Environment(_) => (1, std::path::PathBuf::new(), 0),
         Origin::CommandLine | Origin::Default => (2, std::path::PathBuf::new(), 0),
     });
-    (values, findings)
+}
+
+/// A misspelt option that nobody has spelt right leaves its default in force. Where that would be dangerous (another
+/// database, other users) it is an error, whether the name of the option is wrong or that of its group.
+fn refuse_misspellings(
+    table: &Table,
+    written: &[Written],
+    given: &HashMap<Place, Vec<Given>>,
+    findings: &mut Vec<Finding>,
+) {
+    for written in written.iter().filter(|written| table.find(&written.group, &written.name).is_none()) {
+        let name = normal_name(&written.name);
+        let groups = table.groups().iter().map(|group| &*group.name);
+        let Some(group) = table.group(&written.group).or_else(|| table.group(nearest(&written.group, groups)?)) else {
+            continue;
+        };
+        let Some(meant) = nearest(&name, group.options.iter().map(|option| &*option.name)) else { continue };
+        let Some((place, _)) = table.find(&group.name, meant) else { continue };
+        if given.contains_key(&place) || !table.at(place).is_some_and(|option| option.guarded) {
+            continue;
+        }
+        findings.retain(|finding| {
+            finding.origin != written.origin || finding.name.as_deref().is_some_and(|name| name != written.name)
+        });
+        findings.push(Finding {
+            severity: Severity::Error,
+            kind: FindingKind::Misspelt,
+            origin: written.origin.clone(),
+            group: written.group.clone(),
+            name: Some(written.name.clone()),
+            message: format!("is not read, and nothing sets [{}] {meant}: did you mean that?", group.name),
+        });
+    }
 }
 
 struct Given {
@@ -98,6 +163,7 @@ struct Expanded {
 impl<'a> Resolver<'a> {
     fn value(&mut self, place: Place, option: &OptionSpec) -> Resolved {
         let mut secret = option.secret;
+        let origin = self.texts(place, option).first().map_or(Origin::Default, |(_, origin)| origin.clone());
         let mut items = Vec::new();
         self.references = 0;
         for (text, origin) in self.texts(place, option) {
@@ -107,18 +173,18 @@ impl<'a> Resolver<'a> {
             });
             match parsed {
                 Ok(Some(Parsed::List(more))) if option.kind == OptionType::Multi => items.extend(more),
-                Ok(Some(value)) => return Resolved { value: Some(value), secret },
+                Ok(Some(value)) => return Resolved { value: Some(value), secret, origin },
                 Ok(None) => {}
                 Err(message) => self.invalid(place, option, origin, message),
             }
         }
         if option.kind == OptionType::Multi {
-            return Resolved { value: Some(Parsed::List(items)), secret };
+            return Resolved { value: Some(Parsed::List(items)), secret, origin };
         }
         // What was given is not usable; go on with the default, so that everything else is looked at as well.
         let default = option.default.as_deref().and_then(|text| self.expand(place, option, text).ok());
         let value = default.and_then(|expanded| option.parse(&expanded.text).ok().flatten());
-        Resolved { value, secret }
+        Resolved { value, secret, origin }
     }
 
     /// The texts that count, as given: one, or several for an option that may have several.
@@ -247,7 +313,8 @@ fn unknown_option(table: &Table, assignment: &Assignment, siblings: &[OptionSpec
 }
 
 /// The name that `written` may have been meant as: at most a third of it is different.
-fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
     names
         .map(|name| (strsim::damerau_levenshtein(&written, &name.to_lowercase()), name))

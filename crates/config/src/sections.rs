@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::identity;
 use crate::settings::Values;
 use crate::value::{GetError, PortRange};
 
@@ -69,6 +70,18 @@ section! {
     }
 }
 
+impl DatabaseSettings {
+    /// The connection with what is to be added to its parameters.
+    #[must_use]
+    pub fn url(&self) -> SecretString {
+        let connection = self.connection.expose_secret();
+        match self.connection_parameters.trim().trim_start_matches(['?', '&']) {
+            "" => self.connection.clone(),
+            more => format!("{connection}{}{more}", if connection.contains('?') { '&' } else { '?' }).into(),
+        }
+    }
+}
+
 section! {
     /// `[quotas]`.
     QuotaSettings = "quotas" {
@@ -80,8 +93,8 @@ section! {
 section! {
     /// `[certificates]`.
     CertificateSettings = "certificates" {
-        /// Keeper of keys: barbican, x509keypair or local.
-        cert_manager_type: String,
+        /// Keeper of keys: x509keypair, or one that there is no code for; nothing for the database, sealed.
+        cert_manager_type: Option<String>,
         /// How their pass phrases are kept: plain or sealed.
         pass_phrases: Option<String>,
     }
@@ -91,7 +104,8 @@ impl CertificateSettings {
     /// Whether pass phrases are kept as upstream keeps them, which can read them then.
     #[must_use]
     pub fn has_plain_pass_phrases(&self) -> bool {
-        self.pass_phrases.as_deref().map_or(self.cert_manager_type == "x509keypair", |kept| kept == "plain")
+        let like_upstream = self.cert_manager_type.as_deref() == Some("x509keypair");
+        self.pass_phrases.as_deref().map_or(like_upstream, |kept| kept == "plain")
     }
 }
 
@@ -421,8 +435,11 @@ pub enum IdentityBackend {
 /// `[identity]`, with `[DEFAULT] auth_strategy`.
 #[derive(Debug, Clone)]
 pub struct IdentitySettings {
-    /// `noauth` if `auth_strategy` says so, otherwise `backend`, otherwise Keystone if there is an address for it.
-    pub backend: IdentityBackend,
+    /// `noauth` if `auth_strategy` says so, otherwise `backend`, otherwise Keystone if there is an address for it, otherwise
+    /// the built-in one on the embedded database. Nothing if that leaves it unclear: [`Settings::meaning`] says why.
+    ///
+    /// [`Settings::meaning`]: crate::Settings::meaning
+    pub backend: Option<IdentityBackend>,
     /// For how long a token is good.
     pub token_expiration: Duration,
     /// Wrong passwords after which a user is locked out.
@@ -437,17 +454,8 @@ pub struct IdentitySettings {
 
 impl IdentitySettings {
     pub(crate) fn read(values: &Values) -> Result<Self, GetError> {
-        let strategy: String = values.get("DEFAULT", "auth_strategy")?;
-        let wanted: Option<String> = values.get("identity", "backend")?;
-        let backend = match (strategy.as_str(), wanted.as_deref()) {
-            ("noauth", _) => IdentityBackend::NoAuth,
-            (_, Some("builtin")) => IdentityBackend::Builtin,
-            (_, Some(_)) => IdentityBackend::Keystone,
-            (_, None) if knows_keystone(values)? => IdentityBackend::Keystone,
-            (_, None) => IdentityBackend::Builtin,
-        };
         Ok(Self {
-            backend,
+            backend: identity::decide(values)?.0,
             token_expiration: values.get("identity", "token_expiration")?,
             lockout_failure_attempts: values.get("identity", "lockout_failure_attempts")?,
             lockout_duration: values.get("identity", "lockout_duration")?,
@@ -455,21 +463,6 @@ impl IdentitySettings {
             public_url: values.get("identity", "public_url")?,
         })
     }
-}
-
-fn knows_keystone(values: &Values) -> Result<bool, GetError> {
-    for (group, name) in [
-        ("keystone_authtoken", "www_authenticate_uri"),
-        ("keystone_authtoken", "auth_url"),
-        ("keystone_authtoken", "identity_uri"),
-        ("keystone_auth", "auth_url"),
-    ] {
-        let address: Option<String> = values.get(group, name)?;
-        if address.is_some_and(|address| !address.is_empty()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// `[oslo_policy]`.

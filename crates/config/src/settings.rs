@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::ConfigError;
+use crate::meaning;
 use crate::option_type::Parsed;
-use crate::report::Report;
-use crate::resolve::{Resolved, resolve};
+use crate::report::{Finding, FindingKind, Origin, Report, Severity};
+use crate::resolve::{Outcome, Resolved, Written, resolve};
 use crate::sections::{
     ApiSettings, CertificateSettings, ClusterSettings, ClusterTemplateSettings, ConductorSettings, CorsSettings,
     DatabaseSettings, DriverSettings, HealthcheckSettings, IdentitySettings, LimitSettings, LocalSettings, LogSettings,
@@ -85,13 +86,28 @@ impl Settings {
     }
 
     fn build(sources: &Sources, layers: Vec<Layer>) -> Result<Self, ConfigError> {
-        let table = named(&layers)?;
-        let (resolved, findings) = resolve(&table, layers);
-        let report = Report { findings };
-        if report.has_errors() {
-            return Err(ConfigError::Invalid(report));
+        let settings = Self::despite_errors(sources, layers)?;
+        if settings.report.has_errors() {
+            return Err(ConfigError::Invalid(settings.report));
         }
-        let values = Values { table, resolved, search: sources.search_folders(), home: sources.home() };
+        Ok(settings)
+    }
+
+    /// Reads all sources for somebody who wants to know everything that is wrong: what has an impossible value has its
+    /// default, and the report says so.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn examine(sources: &Sources) -> Result<Self, ConfigError> {
+        Self::despite_errors(sources, sources.read()?)
+    }
+
+    fn despite_errors(sources: &Sources, layers: Vec<Layer>) -> Result<Self, ConfigError> {
+        let table = named(&layers)?;
+        let Outcome { values: resolved, findings, written } = resolve(&table, layers);
+        let report = Report { findings };
+        let (search, home) = (sources.search_folders(), sources.home());
+        let values = Values { table, resolved, written, search, home };
         Ok(Self {
             service: ServiceSettings::read(&values)?,
             log: LogSettings::read(&values)?,
@@ -124,7 +140,31 @@ impl Settings {
         self.values.get(group, name)
     }
 
-    /// What there is to say about the sources: unknown, deprecated and ignored options. Nothing of it is an error.
+    /// What there is to say about what the values mean: files that are missing, halves of something, contradictions.
+    /// With an error among them the service does not start.
+    #[must_use]
+    pub fn meaning(&self) -> Report {
+        Report::sorted(meaning::findings(self))
+    }
+
+    /// A finding about an option, where it is set.
+    #[must_use]
+    pub fn finding(&self, severity: Severity, group: &str, name: &str, message: impl Into<String>) -> Finding {
+        self.values.finding(severity, group, name, message)
+    }
+
+    /// Where the value of an option is from; nothing for one that is not set or has its default.
+    #[must_use]
+    pub fn given(&self, group: &str, name: &str) -> Option<&Origin> {
+        self.values.given(group, name)
+    }
+
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// What there is to say about the sources: unknown, deprecated and ignored options. Nothing of it is an error, unless
+    /// this is from [`Self::examine`].
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
@@ -172,9 +212,10 @@ pub struct Change {
 /// # Errors
 /// If one cannot be read.
 pub fn check(sources: &Sources) -> Result<Report, ConfigError> {
-    let layers = sources.read()?;
-    let (_, findings) = resolve(&*named(&layers)?, layers);
-    Ok(Report { findings })
+    let settings = Settings::examine(sources)?;
+    let mut findings = settings.report.findings.clone();
+    findings.extend(meaning::findings(&settings));
+    Ok(Report::sorted(findings))
 }
 
 /// The table with the groups that the sources have made up names for.
@@ -189,6 +230,7 @@ fn named(layers: &[Layer]) -> Result<Arc<Table>, ConfigError> {
 pub(crate) struct Values {
     table: Arc<Table>,
     resolved: HashMap<Place, Resolved>,
+    written: Vec<Written>,
     search: Vec<PathBuf>,
     home: Option<PathBuf>,
 }
@@ -210,6 +252,32 @@ impl Values {
     fn value(&self, group: &str, name: &str) -> Option<&Parsed> {
         let (place, _) = self.table.find(group, name)?;
         self.resolved.get(&place)?.value.as_ref()
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Everything that some source gives a value, known or not.
+    pub(crate) fn written(&self) -> &[Written] {
+        &self.written
+    }
+
+    /// Where a value is from, if not from the table.
+    pub(crate) fn given(&self, group: &str, name: &str) -> Option<&Origin> {
+        let (place, _) = self.table.find(group, name)?;
+        self.resolved.get(&place).map(|resolved| &resolved.origin).filter(|origin| **origin != Origin::Default)
+    }
+
+    pub(crate) fn finding(&self, severity: Severity, group: &str, name: &str, message: impl Into<String>) -> Finding {
+        Finding {
+            severity,
+            kind: FindingKind::Senseless,
+            origin: self.given(group, name).cloned().unwrap_or(Origin::Default),
+            group: group.to_owned(),
+            name: Some(name.to_owned()),
+            message: message.into(),
+        }
     }
 
     /// The groups whose names begin so.
@@ -239,7 +307,7 @@ impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (place, group, option) in self.table.places() {
-            let Some(Resolved { value: Some(value), secret }) = self.resolved.get(&place) else { continue };
+            let Some(Resolved { value: Some(value), secret, .. }) = self.resolved.get(&place) else { continue };
             let default = option.default.as_deref().and_then(|text| option.parse(text).ok().flatten());
             if default.as_ref() != Some(value) {
                 let shown = if *secret { "***".to_owned() } else { value.to_string() };

@@ -22,6 +22,8 @@ pub struct Sources {
     usual: Vec<PathBuf>,
     environment: Vec<(String, String)>,
     overrides: Vec<(String, String, String)>,
+    /// What holds where no other source says anything.
+    defaults: Vec<(String, String, String)>,
 }
 
 /// Without values, which may be secret.
@@ -84,18 +86,28 @@ impl Sources {
         environment: Vec<(String, String)>,
     ) -> Self {
         let names: &[&str] = if program == PROJECT { &[PROJECT] } else { &[PROJECT, program] };
-        let find = |given: &[PathBuf], extension: &str, is_there: fn(&Path) -> bool| {
+        let find = |given: &[PathBuf], extension: &str, is_folder: bool| {
             if !given.is_empty() {
                 return given.to_vec();
             }
             let first = |name: &&str| {
-                usual.iter().map(|folder| folder.join(format!("{name}{extension}"))).find(|path| is_there(path))
+                usual
+                    .iter()
+                    .map(|folder| folder.join(format!("{name}{extension}")))
+                    .find(|path| is_there(path, is_folder))
             };
             names.iter().filter_map(first).collect()
         };
-        let files = find(files, ".conf", Path::is_file);
-        let folders = find(folders, ".conf.d", Path::is_dir);
-        Self { files, folders, usual, environment, overrides: Vec::new() }
+        let files = find(files, ".conf", false);
+        let folders = find(folders, ".conf.d", true);
+        Self { files, folders, usual, environment, ..Self::default() }
+    }
+
+    /// The same with a value for where no other source has one.
+    #[must_use]
+    pub fn with_default(mut self, group: &str, name: &str, value: impl Into<String>) -> Self {
+        self.defaults.push((group.to_owned(), name.to_owned(), value.into()));
+        self
     }
 
     /// The same with a value from the command line.
@@ -105,10 +117,16 @@ impl Sources {
         self
     }
 
-    /// The files that are read, in their order, without those of folders.
-    #[must_use]
-    pub fn file_names(&self) -> &[PathBuf] {
-        &self.files
+    /// The files that are read, in their order: those that are named, then those of folders.
+    ///
+    /// # Errors
+    /// If a folder cannot be read.
+    pub fn file_names(&self) -> Result<Vec<PathBuf>, ConfigError> {
+        let mut names = self.files.clone();
+        for folder in &self.folders {
+            names.extend(files_of(folder)?);
+        }
+        Ok(names)
     }
 
     /// Where a file that an option names without a folder is looked for, in this order.
@@ -125,23 +143,21 @@ impl Sources {
 
     /// Reads everything, from the weakest to the strongest.
     pub(crate) fn read(&self) -> Result<Vec<Layer>, ConfigError> {
-        let mut layers = Vec::new();
-        for file in &self.files {
-            layers.push(read_file(file)?);
-        }
-        for folder in &self.folders {
-            for file in files_of(folder)? {
-                layers.push(read_file(&file)?);
-            }
+        let from = |values: &[(String, String, String)], origin: &Origin| -> Vec<Assignment> {
+            let assignment = |(group, key, value): &(String, String, String)| Assignment {
+                group: group.clone(),
+                key: key.clone(),
+                value: value.clone(),
+                origin: origin.clone(),
+            };
+            values.iter().map(assignment).collect()
+        };
+        let mut layers = vec![Layer { assignments: from(&self.defaults, &Origin::Default), ..Layer::default() }];
+        for file in self.file_names()? {
+            layers.push(read_file(&file)?);
         }
         layers.push(Layer { assignments: self.environment_values(), ..Layer::default() });
-        let from_command_line = self.overrides.iter().map(|(group, key, value)| Assignment {
-            group: group.clone(),
-            key: key.clone(),
-            value: value.clone(),
-            origin: Origin::CommandLine,
-        });
-        layers.push(Layer { assignments: from_command_line.collect(), ..Layer::default() });
+        layers.push(Layer { assignments: from(&self.overrides, &Origin::CommandLine), ..Layer::default() });
         Ok(layers)
     }
 
@@ -179,6 +195,18 @@ fn usual_folders(environment: &[(String, String)]) -> Vec<PathBuf> {
     .collect()
 }
 
+/// Whether a file or folder is there to be read. One that is and can't be read counts: going on without it would be to
+/// run on defaults that nobody has chosen. Only in somebody's home, which may be another's (`su`, `sudo`), it does not.
+fn is_there(path: &Path, is_folder: bool) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.is_dir() == is_folder,
+        // A link to nothing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => !is_folder && path.symlink_metadata().is_ok(),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => path.starts_with("/etc"),
+        Err(_) => false,
+    }
+}
+
 /// The `*.conf` files of a folder, by name.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let failed = |source| ConfigError::Read { path: folder.to_owned(), source };
@@ -186,7 +214,7 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == "conf") && path.is_file() {
+        if !hidden && path.extension().is_some_and(|extension| extension == "conf") && !path.is_dir() {
             files.push(path);
         }
     }

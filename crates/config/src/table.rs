@@ -37,6 +37,9 @@ pub struct Group {
     pub open: bool,
     #[serde(default)]
     include: Vec<String>,
+    /// Whether that holds for all its options: see [`OptionSpec::guarded`].
+    #[serde(default)]
+    pub guarded: bool,
     /// Its options.
     #[serde(default)]
     pub options: Vec<OptionSpec>,
@@ -82,8 +85,24 @@ pub struct OptionSpec {
     /// Why it has no effect here.
     #[serde(default)]
     pub ignored: Option<String>,
+    /// Whether a misspelling of it is an error: what holds without it would be dangerous.
+    #[serde(default)]
+    pub guarded: bool,
+    /// What has to be where it says.
+    #[serde(default)]
+    pub path: Option<PathKind>,
     /// What it does.
     pub help: String,
+}
+
+/// What has to be where an option says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathKind {
+    /// A file that can be read; without it the service does not start.
+    File,
+    /// A file or folder that should be there.
+    Expected,
 }
 
 impl OptionSpec {
@@ -148,6 +167,7 @@ impl Table {
             for (index, option) in group.options.iter_mut().enumerate() {
                 let place = (group_index, index);
                 option.ignored = option.ignored.take().or_else(|| group.ignored.clone());
+                option.guarded = (option.guarded || group.guarded) && option.ignored.is_none();
                 if table.current.insert((own.clone(), option.name.clone()), place).is_some() {
                     return Err(format!("[{}] {} is there twice", group.name, option.name));
                 }

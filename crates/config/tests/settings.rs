@@ -42,7 +42,7 @@ fn the_defaults_are_upstreams_and_ours() {
     assert_eq!(settings.local.subnet.to_string(), "10.77.0.0/24");
     assert_eq!(settings.local.api_ports.into_iter().count(), 240);
     assert_eq!(settings.local.state_dir, Path::new("/var/lib/magnum"));
-    assert_eq!(settings.identity.backend, IdentityBackend::Builtin);
+    assert_eq!(settings.identity.backend, Some(IdentityBackend::Builtin));
     assert_eq!(settings.policy.default_rule.as_deref(), Some("default"));
     assert_eq!(settings.policy.file, None, "there is nowhere to look for it");
     assert_eq!(settings.limits.max_request_body_size, 114_688);
@@ -119,7 +119,7 @@ fn errors_have_a_place(#[case] text: &str, #[case] line: usize, #[case] message:
 )]
 #[case::nothing_near("[api]\ncolour = red", FindingKind::UnknownOption, "is not an option that anything reads")]
 #[case::wrong_case("[api]\nPort = 1", FindingKind::UnknownOption, "did you mean port?")]
-#[case::group("[databse]\nconnection = x\nmax_pool_size = 5", FindingKind::UnknownGroup, "did you mean [database]?")]
+#[case::group("[databse]\nmax_pool_size = 5\npool_timeout = 5", FindingKind::UnknownGroup, "did you mean [database]?")]
 #[case::default_in_small_letters("[default]\ndebug = true", FindingKind::UnknownGroup, "did you mean [DEFAULT]?")]
 #[case::deprecated("[DEFAULT]\nlog-config = x", FindingKind::Deprecated, "use [DEFAULT] log_config_append")]
 #[case::deprecated_group(
@@ -236,14 +236,20 @@ fn policy_files_are_found_next_to_the_configuration() {
 }
 
 #[rstest]
-#[case("", IdentityBackend::Builtin)]
-#[case("[keystone_authtoken]\nwww_authenticate_uri = http://k/v3", IdentityBackend::Keystone)]
-#[case("[keystone_authtoken]\nauth_uri = http://k/v3", IdentityBackend::Keystone)]
-#[case("[keystone_auth]\nauth-url = http://k/v3", IdentityBackend::Keystone)]
-#[case("[keystone_auth]\nauth-url = http://k/v3\n[identity]\nbackend = builtin", IdentityBackend::Builtin)]
-#[case("[identity]\nbackend = keystone", IdentityBackend::Keystone)]
-#[case("[DEFAULT]\nauth_strategy = noauth\n[identity]\nbackend = keystone", IdentityBackend::NoAuth)]
-fn identity(#[case] text: &str, #[case] expected: IdentityBackend) {
+#[case("", Some(IdentityBackend::Builtin))]
+#[case("[keystone_authtoken]\nwww_authenticate_uri = http://k/v3", Some(IdentityBackend::Keystone))]
+#[case("[keystone_authtoken]\nauth_uri = http://k/v3", Some(IdentityBackend::Keystone))]
+#[case("[keystone_auth]\nauth-url = http://k/v3", Some(IdentityBackend::Keystone))]
+#[case("[keystone_auth]\nauth-url = http://k/v3\n[identity]\nbackend = builtin", Some(IdentityBackend::Builtin))]
+#[case("[identity]\nbackend = keystone", Some(IdentityBackend::Keystone))]
+#[case("[DEFAULT]\nauth_strategy = noauth", Some(IdentityBackend::NoAuth))]
+#[case("[DEFAULT]\nauth_strategy = noauth\n[identity]\nbackend = keystone", None)]
+#[case("[keystone_authtoken]\nusername = m", None)]
+#[case("[database]\nconnection = mysql://h/m", None)]
+#[case("[database]\nconnection = sqlite:////elsewhere/m.sqlite", None)]
+#[case("[database]\nconnection = sqlite:////var/lib/magnum/m.sqlite", Some(IdentityBackend::Builtin))]
+#[case("[database]\nconnection = sqlite://", Some(IdentityBackend::Builtin))]
+fn identity(#[case] text: &str, #[case] expected: Option<IdentityBackend>) {
     assert_eq!(parse(text).identity.backend, expected);
 }
 

@@ -94,10 +94,21 @@ pub(crate) enum Db {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Config {
-    /// Say what existing files will do: unknown, ignored and deprecated options, wrong values
+    /// Say what existing files will do: options that are unknown, ignored or deprecated, wrong values, missing files,
+    /// contradictions. Exit codes: 0 nothing keeps the service from starting, 1 something does, 3 only --connect found
+    /// something that does not answer
     Check {
-        /// Files to check; without any, those that would be read
+        /// Files to check; without any, those that would be read, folders of --config-dir included
         files: Vec<PathBuf>,
+        /// Also try the database, Keystone and the services, and say of each what happened; changes nothing
+        #[arg(long)]
+        connect: bool,
+        /// With --connect: seconds that each may take
+        #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+        timeout: u64,
+        /// Count warnings as errors
+        #[arg(long)]
+        strict: bool,
     },
     /// Write a commented magnum.conf with every option to standard output
     Sample,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magnum_config::{FromValue, GetError, IdentityBackend, Settings};
+use magnum_config::{GetError, IdentityBackend, Settings};
 use magnum_domain::cloud::CloudLookup;
 use magnum_identity::{Authenticator, Keystone, KeystoneOptions};
 use magnum_openstack::{
@@ -27,7 +27,7 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// The cloud of the configuration; nothing if callers are known otherwise than by a Keystone.
     pub(crate) fn configured(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        if settings.identity.backend != IdentityBackend::Keystone {
+        if settings.identity.backend != Some(IdentityBackend::Keystone) {
             return Ok(None);
         }
         let login = Login::for_validation(settings)?;
@@ -65,6 +65,13 @@ impl Cloud {
 
     /// What there is in this cloud.
     pub(crate) fn cloud(&self, settings: &Settings) -> anyhow::Result<Arc<dyn CloudLookup>> {
+        let cloud = self.services(settings)?;
+        let time: Duration = settings.get("cloud", "lookup_cache_time")?;
+        Ok(if time.is_zero() { Arc::new(cloud) } else { Arc::new(Remembered::new(cloud, time)) })
+    }
+
+    /// Its services, each asked as its group of the configuration says.
+    pub(crate) fn services(&self, settings: &Settings) -> anyhow::Result<OpenStackCloud> {
         // Services that are spoken to in the same way share their connections.
         let mut transports: Vec<(TransportOptions, Transport)> = Vec::new();
         let mut service = |group| -> anyhow::Result<(Transport, ServiceOptions)> {
@@ -86,9 +93,7 @@ impl Cloud {
             Ok((transport, ServiceOptions { interface, region: settings.get(group, "region_name")? }))
         };
         let (glance, nova, neutron) = (service("glance_client")?, service("nova_client")?, service("neutron_client")?);
-        let cloud = OpenStackCloud::new(Arc::clone(&self.keystone), glance, nova, neutron);
-        let time: Duration = settings.get("cloud", "lookup_cache_time")?;
-        Ok(if time.is_zero() { Arc::new(cloud) } else { Arc::new(Remembered::new(cloud, time)) })
+        Ok(OpenStackCloud::new(Arc::clone(&self.keystone), glance, nova, neutron))
     }
 
     /// Logs in, so that the operator reads of wrong credentials at the start and not with the first request.
@@ -104,20 +109,28 @@ impl Cloud {
     }
 }
 
-/// How certificates are checked: by the first of some groups that says so. Groups spell `ca_file` or `cafile`.
+/// How certificates are checked, by the first of some groups that says so, and which is shown, by the first that names
+/// one: a group's `insecure` must not undo the `cafile` of another. Groups spell `ca_file` or `cafile`.
 fn tls(settings: &Settings, groups: &[(&str, &str)]) -> Result<TlsOptions, GetError> {
-    fn first<T: FromValue>(settings: &Settings, groups: &[(&str, &str)], what: &str) -> Result<Option<T>, GetError> {
-        for (group, joint) in groups {
-            if let Some(value) = settings.get(group, &format!("{what}{joint}file"))? {
-                return Ok(Some(value));
-            }
+    let file = |group: &str, joint: &str, what: &str| -> Result<Option<PathBuf>, GetError> {
+        let path: Option<PathBuf> = settings.get(group, &format!("{what}{joint}file"))?;
+        Ok(path.filter(|path| !path.as_os_str().is_empty()))
+    };
+    let mut options = TlsOptions::default();
+    for (group, joint) in groups {
+        let ca_file = file(group, joint, "ca")?;
+        if ca_file.is_some() || settings.given(group, "insecure").is_some() {
+            options.insecure = settings.get(group, "insecure")?;
+            options.ca_file = ca_file;
+            break;
         }
-        Ok(None)
     }
-    let file = |what| Ok(first::<PathBuf>(settings, groups, what)?.filter(|path| !path.as_os_str().is_empty()));
-    let mut insecure = false;
-    for (group, _) in groups {
-        insecure |= settings.get::<bool>(group, "insecure")?;
+    for (group, joint) in groups {
+        options.cert_file = file(group, joint, "cert")?;
+        options.key_file = file(group, joint, "key")?;
+        if options.cert_file.is_some() {
+            break;
+        }
     }
-    Ok(TlsOptions { ca_file: file("ca")?, cert_file: file("cert")?, key_file: file("key")?, insecure })
+    Ok(options)
 }

@@ -9,6 +9,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
+use crate::print;
+
 /// How much to log, and in which shape.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Logging {
@@ -24,7 +26,9 @@ static LEVELS: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 pub(crate) fn init(logging: Logging) {
     let (filter, handle) = reload::Layer::new(levels(logging.debug));
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+    // A line that can't be written is lost; to say so on the same closed standard error would be a panic.
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second subscriber can only be in place in a test; the first one stands.
     let _ = if logging.json {
@@ -44,8 +48,14 @@ pub(crate) fn set_debug(debug: bool) {
 
 /// By target alone: what also looks at spans is asked at every step of every request.
 fn levels(debug: bool) -> Targets {
-    let wanted = std::env::var("MAGNUM_LOG").ok().and_then(|levels| levels.parse().ok());
-    wanted.unwrap_or_else(|| default_levels(debug))
+    let Ok(wanted) = std::env::var("MAGNUM_LOG") else { return default_levels(debug) };
+    wanted.parse().unwrap_or_else(|error| {
+        // There is no log yet to say it in.
+        print::aside(format_args!(
+            "magnum: MAGNUM_LOG is not used: {error}; it must be as info,magnum_conductor=debug"
+        ));
+        default_levels(debug)
+    })
 }
 
 /// Statements of the database layer are worth a line only when somebody looks for them.

@@ -1,18 +1,21 @@
 //! The program `magnum`: container clusters as a service.
 //!
 //! - `cli.rs`: the command line
-//! - `serve.rs`: API and conductor, together or alone; `listener.rs`: connections
+//! - `serve.rs`: API and conductor, together or alone; `connections.rs`: how many connections there may be
 //! - `wiring.rs`: puts the crates together; the one place that names implementations
+//! - `check/`: what is to be said of a configuration, and of what it leads to
 //! - `state_dir.rs`: what is kept between starts, and what the first start makes
 //! - `tools.rs`: the commands that look at things and end
 //! - `named/`: the same program under upstream's names
-//! - `logging.rs`: logs
+//! - `print.rs`: standard output and standard error; `logging.rs`: logs
 
+mod check;
 mod cli;
 mod cloud;
 mod connections;
 mod logging;
 mod named;
+mod print;
 mod serve;
 mod state_dir;
 mod tools;
@@ -42,12 +45,10 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(code) => code,
+        Err(error) if error.is::<print::ReaderGone>() => ExitCode::from(print::READER_GONE),
         Err(error) => {
             // Before logging is set up there is nowhere else to say it.
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("{}: {}", name.unwrap_or("magnum"), in_words(&error));
-            }
+            print::aside(format_args!("{}: {}", name.unwrap_or("magnum"), in_words(&error)));
             ExitCode::FAILURE
         }
     }

@@ -12,7 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::map_response;
 use axum::response::Response;
 use futures::StreamExt;
-use magnum_config::{Settings, Severity};
+use magnum_config::{ConfigError, Settings, Severity};
 use magnum_listen::{Listener, Tls, serve_http};
 use magnum_policy::Policy;
 use magnum_store::Store;
@@ -25,7 +25,7 @@ use crate::cli::{ConfigFiles, Serve};
 use crate::cloud::Cloud;
 use crate::connections::Connections;
 use crate::state_dir::{StateDir, base_url};
-use crate::{logging, wiring};
+use crate::{check, logging, print, wiring};
 
 /// The last message of an event stream when the process ends.
 const ENDING: Bytes =
@@ -49,8 +49,17 @@ impl Parts {
 /// Runs until SIGTERM or SIGINT, then drains.
 pub(crate) fn run(files: &ConfigFiles, options: &Serve, parts: Parts) -> anyhow::Result<ExitCode> {
     let settings = wiring::settings(files, &options.state)?;
+    let meaning = check::meaning(&settings);
+    let has_certificate = settings.api.ssl_cert_file.is_some() && settings.api.ssl_key_file.is_some();
+    anyhow::ensure!(
+        parts != Parts::API || options.no_tls || !settings.api.enabled_ssl || has_certificate,
+        "[api] enabled_ssl needs ssl_cert_file and ssl_key_file"
+    );
+    if meaning.has_errors() {
+        return Err(ConfigError::Invalid(meaning.at_least(Severity::Error)).into());
+    }
     logging::init(logging::Logging { debug: settings.log.debug, json: settings.log.use_json });
-    for finding in &settings.report().findings {
+    for finding in settings.report().findings.iter().chain(&meaning.findings) {
         match finding.severity {
             Severity::Note => tracing::info!("configuration: {finding}"),
             _ => tracing::warn!("configuration: {finding}"),
@@ -63,11 +72,12 @@ pub(crate) fn run(files: &ConfigFiles, options: &Serve, parts: Parts) -> anyhow:
 
 async fn start(files: &ConfigFiles, settings: &Settings, options: &Serve, parts: Parts) -> anyhow::Result<()> {
     let state = StateDir::open(&settings.service.state_path)?;
+    magnum_coe::label::install(&wiring::label_files(settings)?)?;
     // Taken first: a port that is in use should be heard of before anything is made.
     let listener = if parts.api { Some(listen(settings, options).await?) } else { None };
     let (store, seal) = wiring::store(settings, &state).await?;
     say_what_the_schema_lacks(&store).await?;
-    let vault = wiring::vault(settings, &store, seal);
+    let vault = wiring::vault(settings, &store, seal)?;
     let connections = Connections::of_this_process(settings, parts.api, parts.conductor);
     let drivers = wiring::drivers(settings, &store, &vault, &connections)?;
     let policy = Arc::new(wiring::policy(settings)?);
@@ -169,17 +179,16 @@ fn acceptor(
         anyhow::ensure!(bind.ip().is_loopback(), "--no-tls is for loopback addresses: {bind} would show passwords");
         return Ok(None);
     }
+    let alone = parts == Parts::API;
     let config = match (&api.ssl_cert_file, &api.ssl_key_file) {
-        (Some(certificate), Some(key)) if api.enabled_ssl => {
-            magnum_certs::tls::server_config_from_files(certificate, key)?
-        }
-        _ if api.enabled_ssl => anyhow::bail!("[api] enabled_ssl needs ssl_cert_file and ssl_key_file"),
-        _ if parts == Parts::API => return Ok(None),
-        _ => {
+        _ if alone && !api.enabled_ssl => return Ok(None),
+        (Some(certificate), Some(key)) => magnum_certs::tls::server_config_from_files(certificate, key)?,
+        (None, None) if !alone => {
             let mut names = vec![bind.ip().to_string(), "localhost".to_owned()];
             names.dedup();
             magnum_certs::tls::server_config(&magnum_certs::tls::load_or_create(&state.join("tls"), &names)?)?
         }
+        _ => anyhow::bail!("[api] ssl_cert_file and ssl_key_file are nothing without each other"),
     };
     Ok(Some(config))
 }
@@ -224,9 +233,8 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 /// What a newcomer does next.
-#[allow(clippy::print_stdout)]
 fn say_what_to_type(state: &StateDir, url: &str) {
-    println!(
+    print::attempt(format_args!(
         "\nmagnum {} is ready on {url}; everything it keeps is in {}\n\n\
          To use it (python3 -m pip install python-openstackclient python-magnumclient):\n\n    \
          export OS_CLIENT_CONFIG_FILE={} OS_CLOUD=demo\n    \
@@ -236,5 +244,5 @@ fn say_what_to_type(state: &StateDir, url: &str) {
         env!("CARGO_PKG_VERSION"),
         state.path().display(),
         state.join("clouds.yaml").display(),
-    );
+    ));
 }

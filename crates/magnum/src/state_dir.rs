@@ -28,10 +28,13 @@ impl StateDir {
         if nix::unistd::geteuid().is_root() {
             return Ok(PathBuf::from("/var/lib/magnum"));
         }
-        if let Some(folder) = std::env::var_os("XDG_STATE_HOME") {
+        // Empty or relative is as good as not set.
+        if let Some(folder) = std::env::var_os("XDG_STATE_HOME").filter(|folder| Path::new(folder).is_absolute()) {
             return Ok(Path::new(&folder).join("magnum"));
         }
-        let home = std::env::var_os("HOME").context("neither --state-dir nor HOME says where to keep the state")?;
+        let home = std::env::var_os("HOME")
+            .filter(|home| !home.is_empty())
+            .context("neither --state-dir nor HOME says where to keep the state")?;
         Ok(Path::new(&home).join(".local/state/magnum"))
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -13,7 +13,7 @@ use magnum_api::{
     ApiOptions, ApiState, CorsRule, DriverPlanner, HealthOptions, LinkOptions, LocalCloud, Metrics, NetworkDrivers,
     Projects, RateOptions, SizeLimits, StreamOptions,
 };
-use magnum_certs::{KeyKind, SealKey, SigningRules, Vault};
+use magnum_certs::{KeyKind, SEALED, SealKey, SigningRules, Vault};
 use magnum_conductor::{Conductor, Options as ConductorOptions};
 use magnum_config::{CorsSettings, IdentityBackend, Settings, Sources};
 use magnum_domain::cloud;
@@ -31,13 +31,14 @@ use crate::connections::Connections;
 use crate::named;
 use crate::state_dir::StateDir;
 
+/// Sealed texts of each kind that the key is tried on at the start.
+const SEALED_SAMPLE: u64 = 5;
+
 /// Reads the configuration. The command line outweighs files.
 pub(crate) fn settings(files: &ConfigFiles, state: &cli::StateDir) -> anyhow::Result<Settings> {
-    let mut sources = sources(files);
+    let mut sources = sources(files)?;
     if let Some(path) = &state.state_dir {
         sources = sources.with("DEFAULT", "state_path", std::path::absolute(path)?.display().to_string());
-    } else if !nix::unistd::geteuid().is_root() {
-        sources = sources.with("DEFAULT", "state_path", StateDir::default_path()?.display().to_string());
     }
     if files.debug {
         sources = sources.with("DEFAULT", "debug", "true");
@@ -49,22 +50,69 @@ pub(crate) fn settings(files: &ConfigFiles, state: &cli::StateDir) -> anyhow::Re
 }
 
 /// The files that options come from.
-pub(crate) fn sources(files: &ConfigFiles) -> Sources {
-    Sources::discover(named::name().unwrap_or("magnum"), &files.config_file, &files.config_dir, std::env::vars())
+pub(crate) fn sources(files: &ConfigFiles) -> anyhow::Result<Sources> {
+    // A variable that is no text is none of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let program = named::name().unwrap_or("magnum");
+    with_usual_state(Sources::discover(program, &files.config_file, &files.config_dir, variables))
+}
+
+/// The same with the state folder of whoever runs this, unless something names another.
+pub(crate) fn with_usual_state(sources: Sources) -> anyhow::Result<Sources> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(sources);
+    }
+    Ok(sources.with_default("DEFAULT", "state_path", StateDir::default_path()?.display().to_string()))
 }
 
 /// Connects to the database and brings our own tables to the newest state.
 pub(crate) async fn store(settings: &Settings, state: &StateDir) -> anyhow::Result<(Store, SealKey)> {
-    let seal = SealKey::load_or_create(&state.join("secret.key"))?;
     let database = &settings.database;
     let options = ConnectOptions {
         max_connections: database.max_pool_size.saturating_add(database.max_overflow).clamp(2, 100),
         acquire_timeout: database.pool_timeout,
         max_lifetime: database.connection_recycle_time,
     };
-    let store = connect(settings, &options).await?.with_seal(seal.clone());
+    let store = connect(settings, &options).await?;
     store.migrate().await.context("the database's schema can't be brought to the newest state")?;
-    Ok((store, seal))
+    let seal = seal_key(settings, &store, &state.join("secret.key")).await?;
+    Ok((store.with_seal(seal.clone()), seal))
+}
+
+/// The key of the state folder. It is made where there is nothing yet that was sealed; beside a database that holds
+/// sealed secrets it must be there, and be the one that they were sealed with.
+async fn seal_key(settings: &Settings, store: &Store, path: &Path) -> anyhow::Result<SealKey> {
+    let key = SealKey::load_existing(path)?;
+    let sealed = store.sealed_texts(SEALED, SEALED_SAMPLE).await.context("sealed secrets can't be looked for")?;
+    let opened = |key: &SealKey| sealed.iter().filter(|text| key.open(text).is_ok()).count();
+    let problem = match &key {
+        _ if sealed.is_empty() => None,
+        None => Some("is missing"),
+        Some(key) if opened(key) == 0 => Some("is not the key"),
+        Some(key) => {
+            let lost = sealed.len() - opened(key);
+            if lost > 0 {
+                tracing::warn!(lost, "secrets in the database can't be opened: they were sealed with another key");
+            }
+            None
+        }
+    };
+    if let Some(problem) = problem {
+        let file = path.display();
+        anyhow::ensure!(
+            settings.get::<bool>("certificates", "accept_lost_key")?,
+            "{file} {problem} that secrets in the database were sealed with (tokens of nodes, pass phrases of keys): \
+             bring it back from a backup, or from another machine that uses this database, with mode 0600; if [DEFAULT] \
+             state_path should be another folder, name that. If no copy is left, [certificates] accept_lost_key = true \
+             starts without what was sealed"
+        );
+        tracing::error!("{file} {problem} that secrets in the database were sealed with: what they hold is lost");
+    }
+    match key {
+        Some(key) => Ok(key),
+        None => Ok(SealKey::load_or_create(path)?),
+    }
 }
 
 /// Connects; tried again as `[database] max_retries` and `retry_interval` say, for a database that starts at the same time.
@@ -72,7 +120,7 @@ async fn connect(settings: &Settings, options: &ConnectOptions) -> anyhow::Resul
     let database = &settings.database;
     let mut left = database.max_retries;
     loop {
-        match Store::connect(database.connection.expose_secret(), options).await {
+        match Store::connect(database.url().expose_secret(), options).await {
             Err(error @ StoreError::Unavailable(_)) if left != 0 => {
                 let pause = database.retry_interval;
                 tracing::warn!(%error, ?pause, "the database does not answer; trying again");
@@ -85,11 +133,12 @@ async fn connect(settings: &Settings, options: &ConnectOptions) -> anyhow::Resul
 }
 
 /// The vault for clusters' certificates.
-pub(crate) fn vault(settings: &Settings, store: &Store, seal: SealKey) -> Vault {
-    let kind = KeyKind::rsa(settings.x509.rsa_key_size).unwrap_or(KeyKind::Rsa2048);
-    Vault::new(store.clone(), seal)
+pub(crate) fn vault(settings: &Settings, store: &Store, seal: SealKey) -> anyhow::Result<Vault> {
+    let kind = KeyKind::rsa(settings.x509.rsa_key_size)
+        .with_context(|| format!("[x509] rsa_key_size is {}: no such keys are made", settings.x509.rsa_key_size))?;
+    Ok(Vault::new(store.clone(), seal)
         .making(settings.x509.term_of_validity, kind)
-        .with_plain_pass_phrases(settings.certificates.has_plain_pass_phrases())
+        .with_plain_pass_phrases(settings.certificates.has_plain_pass_phrases()))
 }
 
 /// The drivers that are offered, by name, and what each makes. Brings none up.
@@ -195,7 +244,7 @@ pub(crate) async fn identity(
     bind: SocketAddr,
     url: &str,
 ) -> anyhow::Result<Identity> {
-    match settings.identity.backend {
+    match settings.identity.backend.context("it is not clear who callers are: see [identity] backend")? {
         IdentityBackend::NoAuth if !bind.ip().is_loopback() => {
             bail!("auth_strategy = noauth believes every caller: it is for loopback addresses only, not for {bind}")
         }
@@ -220,13 +269,26 @@ pub(crate) async fn identity(
                 ..IdentityOptions::default()
             };
             let built_in = BuiltIn::new(store, lookup, options)?;
-            let passwords = state.passwords(url, &settings.identity.region)?;
-            let first = Bootstrap { admin_password: passwords.admin, demo_password: Some(passwords.demo) };
-            built_in.bootstrap(&first).await?;
+            let is_first = !store.identity().has_role_named("admin").await?;
+            if is_first || state.join("clouds.yaml").exists() {
+                let passwords = state.passwords(url, &settings.identity.region)?;
+                let first = Bootstrap { admin_password: passwords.admin, demo_password: Some(passwords.demo) };
+                built_in.bootstrap(&first).await?;
+            } else {
+                // New passwords in it would be nobody's.
+                tracing::info!("there is no clouds.yaml; passwords are as they were set");
+            }
             let routes = Router::new().nest_service("/identity", built_in.router());
             Ok(Identity { authenticator: Arc::new(built_in), routes: Some(routes), built_in: true })
         }
     }
+}
+
+/// Files of labels that the site declares itself.
+pub(crate) fn label_files(settings: &Settings) -> anyhow::Result<Vec<PathBuf>> {
+    let names: Vec<String> = settings.get("cluster_template", "label_files")?;
+    let names = names.iter().filter(|name| !name.is_empty());
+    Ok(names.map(|name| settings.find_file(name).unwrap_or_else(|| PathBuf::from(name))).collect())
 }
 
 /// The policy in force.
@@ -281,7 +343,7 @@ pub(crate) fn api(
 /// What this machine has, where there is no cloud.
 fn local_cloud(settings: &Settings, shared: &Shared) -> anyhow::Result<Arc<dyn cloud::CloudLookup>> {
     let mut lookup = LocalCloud::built_in().map_err(anyhow::Error::msg)?;
-    if settings.identity.backend == IdentityBackend::Builtin {
+    if settings.identity.backend == Some(IdentityBackend::Builtin) {
         lookup = lookup.with_projects(Arc::new(BuiltInProjects(shared.store.clone())));
     }
     Ok(Arc::new(lookup))

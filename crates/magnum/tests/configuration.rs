@@ -54,6 +54,8 @@ async fn changes_of_policy_files_need_no_restart() {
     let at = |name: &str| policy.join(name).display().to_string();
     let config = format!("[oslo_policy]\npolicy_file = {}\npolicy_dirs = {}\n", at("policy.yaml"), at("policy.d"));
     std::fs::write(policy.join("magnum.conf"), config).unwrap();
+    // A file that is named must be there at the start.
+    std::fs::write(policy.join("policy.yaml"), "").unwrap();
     let mut server = Server::new(&policy.join("state"));
     server.extra_arguments = vec!["--config-file".to_owned(), at("magnum.conf")];
     server.start(&[]).await;

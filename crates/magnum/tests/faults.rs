@@ -147,7 +147,11 @@ async fn a_lost_database_is_named_and_found_again() {
     psql(&format!("CREATE DATABASE {name}"));
     let config = folder.path().join("magnum.conf");
     let connection = format!("{head}@{}/{name}", wire.address);
-    std::fs::write(&config, format!("[database]\nconnection = {connection}\npool_timeout = 3\n")).unwrap();
+    std::fs::write(
+        &config,
+        format!("[identity]\nbackend = builtin\n[database]\nconnection = {connection}\npool_timeout = 3\n"),
+    )
+    .unwrap();
     let mut server = Server::new(&folder.path().join("state"));
     server.extra_arguments = vec!["--config-file".to_owned(), config.display().to_string()];
     server.start(&[]).await;

@@ -75,3 +75,113 @@ fn configuration_is_checked_and_sampled() {
     let (ok, text) = magnum(folder.path(), "config check sample.conf");
     assert!(ok && text.ends_with("0 errors, 0 warnings\n"), "{text}");
 }
+
+/// Exit code and all that was said.
+fn check(folder: &Path, arguments: &str) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_magnum"))
+        .args(["config", "check"])
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .env("HOME", folder)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_check_says_what_a_file_means_and_its_exit_code_how_bad_it_is() {
+    for (text, arguments, code, words) in [
+        ("", "magnum.conf", 0, "1 files, 0 errors, 0 warnings"),
+        ("[api]\nprot = 1\n", "magnum.conf", 0, "0 errors, 1 warnings"),
+        ("[api]\nprot = 1\n", "--strict magnum.conf", 1, "0 errors, 1 warnings"),
+        ("[api]\nport = many\n[certificates]\ncert_manager_type = barbican\n", "magnum.conf", 1, "2 errors"),
+        (
+            "[database]\nconnection = oracle://m:p@h/m\n[identity]\nbackend = builtin\n",
+            "magnum.conf",
+            1,
+            "none of sqlite",
+        ),
+        (
+            "[keystone_authtoken]\nauth_url = http://k\nauth_type = v2password\n",
+            "magnum.conf",
+            1,
+            "[keystone_authtoken] auth_type can't be used: [keystone_authtoken] auth_type is v2password",
+        ),
+        ("[drivers]\ndefault_driver = locla\n", "magnum.conf", 1, "did you mean local?"),
+        ("[drivers]\ndisabled_drivers = nothing_v9\n", "magnum.conf", 0, "there is no such driver"),
+        ("[x509]\nallowed_extensions = keyUsge\n", "magnum.conf", 0, "did you mean keyUsage?"),
+        ("[x509]\nallowed_key_usage = Sign Everything\n", "magnum.conf", 0, "which is not known"),
+        ("[oslo_policy]\npolicy_dirs = more.d\n", "magnum.conf", 0, "names more.d"),
+        (
+            "[DEFAULT]\nmax_clusters_per_project = 5\n",
+            "magnum.conf",
+            0,
+            "did you mean [quotas] max_clusters_per_project?",
+        ),
+        ("", "--config-file magnum.conf --config-dir conf.d", 0, "3 files, 0 errors, 1 warnings"),
+        ("", "--connect magnum.conf", 0, "is not there yet and will be made"),
+        (
+            "[database]\nconnection = mysql+pymysql://m:hunter2@127.0.0.1:1/m\n[identity]\nbackend = builtin\n",
+            "--connect magnum.conf",
+            3,
+            "database: the database is not available",
+        ),
+        (
+            "[database]\nconnection = postgresql://m:hunter2@127.0.0.1:1/m\n[identity]\nbackend = builtin\n",
+            "--connect magnum.conf",
+            3,
+            "database: the database is not available",
+        ),
+        (
+            "[certificates]\ncert_manager_type = x509keypair\n[keystone_authtoken]\nauth_url = http://127.0.0.1:1/v3\n\
+             username = m\npassword = hunter2\n",
+            "--connect magnum.conf",
+            3,
+            "keystone: the identity service (Keystone) can't be reached",
+        ),
+        ("[api]\nport = many\n", "--connect magnum.conf", 1, "database: answers"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        std::fs::write(at.join("magnum.conf"), format!("[DEFAULT]\nstate_path = {}/state\n{text}", at.display()))
+            .unwrap();
+        std::fs::create_dir(at.join("conf.d")).unwrap();
+        std::fs::write(at.join("conf.d/10.conf"), "[api]\nprot = 1\n").unwrap();
+        std::fs::write(at.join("conf.d/20.conf"), "").unwrap();
+        let (found, said) = check(at, arguments);
+        assert_eq!(found, code, "{arguments} of\n{text}\n{said}");
+        assert!(said.contains(words), "{arguments} of\n{text}\n{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!at.join("state").exists(), "nothing is made");
+    }
+    assert_eq!(check(Path::new("/"), "--no-such-option").0, 2);
+}
+
+/// Every database that there is answers, is not changed, and is told of as it is.
+#[test]
+fn databases_are_tried_and_left_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut urls = vec![format!("sqlite:///{}/db.sqlite", at.display())];
+    urls.extend(
+        ["MAGNUM_TEST_POSTGRES_URL", "MAGNUM_TEST_MARIADB_URL"].iter().filter_map(|name| std::env::var(name).ok()),
+    );
+    let (made, said) = magnum(at, "db upgrade --state-dir state");
+    assert!(made, "{said}");
+    std::fs::copy(at.join("state/magnum.sqlite"), at.join("db.sqlite")).unwrap();
+    for url in urls {
+        let text = format!(
+            "[DEFAULT]\nstate_path = {}/state\n[database]\nconnection = {}\n[identity]\nbackend = builtin\n",
+            at.display(),
+            // A password may have a dollar sign, which begins a reference here.
+            url.replace('$', "$$"),
+        );
+        std::fs::write(at.join("magnum.conf"), text).unwrap();
+        let (code, said) = check(at, "--connect magnum.conf");
+        assert_eq!(code, 0, "{said}");
+        let kind = url.split([':', '+']).next().unwrap().replace("postgres", "postgresql").replace("mariadb", "mysql");
+        let kind = kind.replace("postgresqlql", "postgresql");
+        assert!(said.contains(&format!("database: answers: {kind}, ")), "{said}");
+    }
+}

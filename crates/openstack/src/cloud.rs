@@ -38,6 +38,15 @@ impl OpenStackCloud {
         }
     }
 
+    pub(crate) fn keystone(&self) -> &Session {
+        &self.keystone
+    }
+
+    /// Glance, Nova and Neutron.
+    pub(crate) fn clients(&self) -> [&ServiceClient; 3] {
+        [&self.glance, &self.nova, &self.neutron]
+    }
+
     async fn network(
         &self,
         caller: &Caller,

@@ -34,6 +34,12 @@ pub enum Error {
         /// Why.
         source: reqwest::Error,
     },
+    /// A file that should hold authorities holds no certificate.
+    #[error("{} holds no certificate", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
     /// No connection could be set up for other reasons than the network.
     #[error("HTTP can't be set up")]
     Setup(#[source] reqwest::Error),

@@ -7,6 +7,7 @@
 //! - `identity.rs`, `image.rs`, `compute.rs`, `network.rs`: the services
 //! - `cloud.rs`: all of them as the [`CloudLookup`](magnum_domain::cloud::CloudLookup) of a cloud; `remembered.rs`: for a moment
 //!   what was found in it
+//! - `probe.rs`: whether a cloud answers, for an operator who asks
 //!
 //! Callers are acted for with their own token and catalog, so that a lookup finds what they may see, and nothing else.
 
@@ -19,6 +20,7 @@ mod identity;
 mod image;
 mod login;
 mod network;
+mod probe;
 mod remembered;
 mod service;
 mod session;
@@ -30,6 +32,7 @@ pub use client::{Asker, ServiceClient, ServiceOptions};
 pub use cloud::OpenStackCloud;
 pub use error::Error;
 pub use login::{ApplicationCredential, Domain, Login, Method, Scope, Who};
+pub use probe::Probe;
 pub use remembered::Remembered;
 pub use service::Service;
 pub use session::{Session, SessionOptions};

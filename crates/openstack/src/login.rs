@@ -1,5 +1,6 @@
 //! The service's own credentials, as the configuration gives them.
 
+use magnum_config::address::read_web_address;
 use magnum_config::{FromValue, Settings};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -242,9 +243,8 @@ impl Options<'_> {
     }
 
     fn address(&self, text: &str) -> Result<Url, Error> {
-        let web = |url: &Url| matches!(url.scheme(), "http" | "https");
-        let url = versioned(text, Service::Identity).filter(web);
-        url.ok_or_else(|| self.wrong(format!("{text} is no address of a Keystone")))
+        let url = read_web_address(text).map_err(|problem| self.wrong(format!("auth_url {problem}")))?;
+        versioned(url.as_str(), Service::Identity).ok_or_else(|| self.wrong("auth_url is no address of a Keystone"))
     }
 
     fn user(&self) -> Result<Who, Error> {

@@ -61,7 +61,7 @@ impl Failed {
 pub(crate) struct OwnToken {
     pub(crate) secret: SecretString,
     renew_at: Timestamp,
-    endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Vec<Endpoint>,
 }
 
 impl std::fmt::Debug for Session {

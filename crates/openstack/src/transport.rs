@@ -122,7 +122,11 @@ impl Transport {
             .tls_danger_accept_invalid_certs(*insecure);
         if let Some(path) = ca_file {
             let source = |source| Error::Certificate { path: path.clone(), source };
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(&read(path)?).map_err(source)?);
+            let authorities = Certificate::from_pem_bundle(&read(path)?).map_err(source)?;
+            if authorities.is_empty() {
+                return Err(Error::NoCertificate { path: path.clone() });
+            }
+            builder = builder.tls_certs_only(authorities);
         }
         if let Some(path) = cert_file {
             let mut pem = read(path)?;

@@ -59,8 +59,14 @@ fn credentials_are_read_as_operators_write_them() {
         ("[keystone_authtoken]\nwww_authenticate_uri = http://k\n", Err("[keystone_authtoken] has no auth_url")),
         ("[keystone_authtoken]\nauth_url = http://k\n", Err("[keystone_authtoken] has no username")),
         ("[keystone_authtoken]\nauth_url = http://k\nusername = m\n", Err("has no password")),
-        ("[keystone_auth]\nauth_url = nowhere\nusername = m\npassword = planted\n", Err("nowhere is no address")),
-        ("[keystone_auth]\nauth_url = ftp://k\nusername = m\npassword = planted\n", Err("ftp://k is no address")),
+        (
+            "[keystone_auth]\nauth_url = nowhere\nusername = m\npassword = planted\n",
+            Err("auth_url must be an address such as"),
+        ),
+        (
+            "[keystone_auth]\nauth_url = ftp://k\nusername = m\npassword = planted\n",
+            Err("auth_url must be an address such as"),
+        ),
         (
             "[keystone_auth]\nauth_url = http://k\nauth_type = v2password\n",
             Err("auth_type is v2password: what can be used"),

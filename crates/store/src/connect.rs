@@ -1,13 +1,12 @@
 //! Connections: from a database URL, as SQLAlchemy spells it, to pools.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr};
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, MySqlPool, PgPool};
 
@@ -15,6 +14,7 @@ use crate::reader::{Reader, TRUSTED};
 use crate::seal::{Seal, SealError};
 use crate::select_cache::SelectCache;
 use crate::upstream::UpstreamHead;
+use crate::url::{DatabaseUrl, Server, Target, Tls};
 use crate::uuid_column::OddColumns;
 use crate::wakeup::Wakeups;
 use crate::{Result, StoreError};
@@ -92,24 +92,22 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Connects. Accepts what `[database] connection` may hold: `sqlite:////abs/path`, `mysql+pymysql://..`,
-    /// `postgresql+psycopg2://..`; `charset` and other parameters of the Python drivers are left out, those for TLS
-    /// are understood.
+    /// Connects. Accepts what `[database] connection` may hold, as [`DatabaseUrl`] reads it.
     ///
     /// # Errors
     /// [`StoreError::InvalidUrl`]; [`StoreError::Unavailable`] when nobody answers.
     pub async fn connect(url: &str, options: &ConnectOptions) -> Result<Self> {
-        let (backend, read, write) = match parse(url)? {
+        let (backend, read, write) = match DatabaseUrl::parse(url)?.target()? {
             Target::Sqlite(file) => {
                 let (read, write) = sqlite(file.as_deref(), options).await?;
                 (Backend::Sqlite, Reader::of(read), write)
             }
-            Target::Postgres(url) => {
-                let pool = postgres(&url, options).await?;
+            Target::Postgres(server) => {
+                let pool = postgres(&server, options).await?;
                 (Backend::Postgres, Reader::postgres(&pool, options.max_connections), pool.into())
             }
-            Target::MySql(url) => {
-                let pool = mysql(&url, options).await?;
+            Target::MySql(server) => {
+                let pool = mysql(&server, options).await?;
                 (Backend::MySql, Reader::mysql(&pool, options.max_connections), pool.into())
             }
         };
@@ -173,67 +171,6 @@ impl Store {
     }
 }
 
-/// Where a URL leads.
-#[derive(Debug, PartialEq, Eq)]
-enum Target {
-    /// A file, or memory.
-    Sqlite(Option<PathBuf>),
-    /// A URL that sqlx reads.
-    Postgres(String),
-    /// A URL that sqlx reads.
-    MySql(String),
-}
-
-/// Parameters of the Python drivers that sqlx knows by another name.
-const PARAMETERS: [(&str, &str); 5] = [
-    ("ssl_ca", "ssl-ca"),
-    ("ssl_cert", "ssl-cert"),
-    ("ssl_key", "ssl-key"),
-    ("ssl_mode", "ssl-mode"),
-    ("unix_socket", "socket"),
-];
-
-/// Parameters that sqlx reads in a MySQL URL. `charset` is not among them: it is always utf8mb4.
-const MYSQL_PARAMETERS: [&str; 5] = ["ssl-ca", "ssl-cert", "ssl-key", "ssl-mode", "socket"];
-
-fn parse(url: &str) -> Result<Target> {
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| StoreError::InvalidUrl("it has no `://`".to_owned()))?;
-    let (dialect, _driver) = scheme.split_once('+').unwrap_or((scheme, ""));
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    match dialect {
-        // `sqlite://` + `/relative` or `//absolute`; nothing at all, or `:memory:`, is memory.
-        "sqlite" => match place.strip_prefix('/').unwrap_or(place) {
-            "" | ":memory:" => Ok(Target::Sqlite(None)),
-            path => Ok(Target::Sqlite(Some(PathBuf::from(path)))),
-        },
-        "postgresql" | "postgres" => {
-            let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-            Ok(Target::Postgres(format!("postgres://{place}{query}")))
-        }
-        "mysql" | "mariadb" => Ok(Target::MySql(format!("mysql://{place}{}", mysql_query(query)))),
-        other => Err(StoreError::InvalidUrl(format!("{other} is none of sqlite, postgresql, mysql"))),
-    }
-}
-
-fn mysql_query(query: &str) -> String {
-    let mut kept = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = PARAMETERS.iter().find(|(python, _)| *python == name).map_or(name, |(_, ours)| ours);
-        if MYSQL_PARAMETERS.contains(&name) {
-            kept.push(format!("{name}={value}"));
-        } else {
-            tracing::debug!(parameter = name, "parameter of the database URL left out");
-        }
-    }
-    // A CA is given in order to be checked.
-    let has = |wanted: &str| kept.iter().any(|pair| pair.starts_with(wanted));
-    if has("ssl-ca=") && !has("ssl-mode=") {
-        kept.push("ssl-mode=VERIFY_CA".to_owned());
-    }
-    if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
-}
-
 /// One connection of its own, before there is a pool: a pool tries again in silence for as long as a call may wait, and an
 /// operator should hear at once that nobody listens there.
 async fn knock<O>(connect: &O, options: &ConnectOptions) -> Result<()>
@@ -249,11 +186,6 @@ where
 
 fn unavailable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))
-}
-
-/// Errors of the URL parsers may quote the URL, which may hold a password: only their kind is told.
-fn invalid(_: sqlx::Error) -> StoreError {
-    StoreError::InvalidUrl("host, port, path or a parameter can't be read".to_owned())
 }
 
 async fn sqlite(file: Option<&Path>, options: &ConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection)> {
@@ -304,8 +236,50 @@ fn create_private(file: &Path) -> Result<()> {
     magnum_files::touch_private(file).map_err(|error| unavailable(sqlx::Error::Io(error)))
 }
 
-async fn postgres(url: &str, options: &ConnectOptions) -> Result<PgPool> {
-    let connect = PgConnectOptions::from_str(url).map_err(invalid)?.application_name("magnum");
+/// What the URL leaves out is libpq's to say: variables such as `PGHOST`, the password file, a socket.
+fn postgres_options(server: &Server) -> PgConnectOptions {
+    let mut connect = PgConnectOptions::new().application_name("magnum").options(server.settings.iter().cloned());
+    if let Some(host) = &server.host {
+        connect = connect.host(host);
+    }
+    if let Some(folder) = &server.socket {
+        connect = connect.socket(folder);
+    }
+    if let Some(port) = server.port {
+        connect = connect.port(port);
+    }
+    if let Some(user) = &server.user {
+        connect = connect.username(user);
+    }
+    if let Some(password) = &server.password {
+        connect = connect.password(password);
+    }
+    if let Some(database) = &server.database {
+        connect = connect.database(database);
+    }
+    if let Some(tls) = server.tls {
+        connect = connect.ssl_mode(match tls {
+            Tls::Off => PgSslMode::Disable,
+            Tls::Preferred => PgSslMode::Prefer,
+            Tls::Required => PgSslMode::Require,
+            Tls::Authority => PgSslMode::VerifyCa,
+            Tls::Identity => PgSslMode::VerifyFull,
+        });
+    }
+    if let Some(ca) = &server.ca {
+        connect = connect.ssl_root_cert(ca);
+    }
+    if let Some(certificate) = &server.certificate {
+        connect = connect.ssl_client_cert(certificate);
+    }
+    if let Some(key) = &server.key {
+        connect = connect.ssl_client_key(key);
+    }
+    connect
+}
+
+async fn postgres(server: &Server, options: &ConnectOptions) -> Result<PgPool> {
+    let connect = postgres_options(server);
     knock(&connect, options).await?;
     PgPoolOptions::new()
         .max_connections(options.max_connections)
@@ -326,8 +300,49 @@ const MYSQL_SESSION: [&str; 2] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ];
 
-async fn mysql(url: &str, options: &ConnectOptions) -> Result<MySqlPool> {
-    let connect = MySqlConnectOptions::from_str(url).map_err(invalid)?;
+fn mysql_options(server: &Server) -> MySqlConnectOptions {
+    let mut connect = MySqlConnectOptions::new();
+    if let Some(host) = &server.host {
+        connect = connect.host(host);
+    }
+    if let Some(socket) = &server.socket {
+        connect = connect.socket(socket);
+    }
+    if let Some(port) = server.port {
+        connect = connect.port(port);
+    }
+    if let Some(user) = &server.user {
+        connect = connect.username(user);
+    }
+    if let Some(password) = &server.password {
+        connect = connect.password(password);
+    }
+    if let Some(database) = &server.database {
+        connect = connect.database(database);
+    }
+    if let Some(tls) = server.tls {
+        connect = connect.ssl_mode(match tls {
+            Tls::Off => MySqlSslMode::Disabled,
+            Tls::Preferred => MySqlSslMode::Preferred,
+            Tls::Required => MySqlSslMode::Required,
+            Tls::Authority => MySqlSslMode::VerifyCa,
+            Tls::Identity => MySqlSslMode::VerifyIdentity,
+        });
+    }
+    if let Some(ca) = &server.ca {
+        connect = connect.ssl_ca(ca);
+    }
+    if let Some(certificate) = &server.certificate {
+        connect = connect.ssl_client_cert(certificate);
+    }
+    if let Some(key) = &server.key {
+        connect = connect.ssl_client_key(key);
+    }
+    connect
+}
+
+async fn mysql(server: &Server, options: &ConnectOptions) -> Result<MySqlPool> {
+    let connect = mysql_options(server);
     knock(&connect, options).await?;
     MySqlPoolOptions::new()
         .max_connections(options.max_connections)
@@ -359,42 +374,4 @@ async fn is_alive<C: sqlx::Connection>(connection: &mut C, idle: Duration) -> sq
 /// itself would ask such a connection without a limit, and be short of it for good.
 async fn is_at_rest<C: sqlx::Connection>(connection: &mut C) -> sqlx::Result<bool> {
     Ok(matches!(tokio::time::timeout(COME_TO_REST, connection.ping()).await, Ok(Ok(()))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_read_as_sqlalchemy_spells_them() {
-        let file = |path: &str| Target::Sqlite(Some(PathBuf::from(path)));
-        let pg = |url: &str| Target::Postgres(url.to_owned());
-        let my = |url: &str| Target::MySql(url.to_owned());
-        let cases = [
-            ("sqlite://", Target::Sqlite(None)),
-            ("sqlite:///:memory:", Target::Sqlite(None)),
-            ("sqlite:////var/lib/magnum/magnum.sqlite", file("/var/lib/magnum/magnum.sqlite")),
-            ("sqlite:///magnum.sqlite", file("magnum.sqlite")),
-            ("sqlite+pysqlite:////a/b?timeout=5", file("/a/b")),
-            ("postgresql://u:p@h/magnum", pg("postgres://u:p@h/magnum")),
-            ("postgresql+psycopg2://u:p@h:1/magnum?sslmode=require", pg("postgres://u:p@h:1/magnum?sslmode=require")),
-            ("mysql+pymysql://u:p%40x@h:3306/magnum?charset=utf8", my("mysql://u:p%40x@h:3306/magnum")),
-            ("mariadb://u@h/magnum?unix_socket=/run/my.sock", my("mysql://u@h/magnum?socket=/run/my.sock")),
-            (
-                "mysql+pymysql://u:p@h/m?charset=utf8&ssl_ca=/ca.pem",
-                my("mysql://u:p@h/m?ssl-ca=/ca.pem&ssl-mode=VERIFY_CA"),
-            ),
-        ];
-        for (url, expected) in cases {
-            assert_eq!(parse(url).ok(), Some(expected), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_bad_url_is_refused_without_quoting_it() {
-        for url in ["magnum.sqlite", "oracle://u:geheim@h/db", "geheim"] {
-            let error = parse(url).err().map(|error| error.to_string());
-            assert!(error.is_some_and(|text| !text.contains("geheim")), "{url}");
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! what the conductor needs beyond them is in tables of our own (`conductor_*`). Everything that has to hold
 //! together is one transaction here, so no other crate knows about locks, retries or SQL.
 //!
-//! - `connect.rs`: URLs and pools; `reader.rs`: connections of reads; `select_cache.rs`: queries that are kept; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
+//! - `url.rs`: URLs; `connect.rs`: pools; `reader.rs`: connections of reads; `select_cache.rs`: queries that are kept; `transaction.rs`: begin, retry, turns; `schema.rs`, `migration/`: tables
 //! - `uuid_column.rs`: UUIDs in whatever spelling upstream's tables hold them
 //! - `entity/`: one file per table; the other modules: what can be done with it, named as in `magnum-domain`
 
@@ -29,6 +29,7 @@ pub mod seal;
 pub mod service;
 pub mod upgrade;
 pub mod upstream;
+pub mod url;
 pub mod wakeup;
 
 mod entity;
@@ -40,6 +41,7 @@ mod reconcile;
 mod request;
 mod row;
 mod row_reader;
+mod sealed;
 mod select_cache;
 mod transaction;
 mod uuid_column;
@@ -58,3 +60,4 @@ pub use schema::Schema;
 pub use seal::{Seal, SealError};
 pub use upgrade::UpgradeStep;
 pub use upstream::UpstreamHead;
+pub use url::DatabaseUrl;

@@ -72,7 +72,7 @@ impl Results {
     pub(super) fn print(self) {
         let mut rows = say::table(&["what", "unit", "min", "median", "max", "runs", "wanted (median)"]);
         rows.add_rows(self.0);
-        println!("\n{rows}");
+        say::line(format_args!("\n{rows}"));
     }
 }
 

@@ -206,13 +206,16 @@ impl Demo {
         self.times.print(began.elapsed());
         say::step("Server and cluster go on running. What to type:");
         let credentials = folder.join("credentials");
-        println!("export OS_CLIENT_CONFIG_FILE={}", self.state_dir.join("clouds.yaml").display());
+        say::line(format_args!("export OS_CLIENT_CONFIG_FILE={}", self.state_dir.join("clouds.yaml").display()));
         let openstack = python::openstack_client(workspace, false)?;
-        println!("export OS_CLOUD=demo PATH={}:$PATH", openstack.with_file_name("").display());
-        println!("openstack coe cluster list");
-        println!("eval $(openstack coe cluster config {CLUSTER} --use-certificate --dir {})", credentials.display());
-        println!("docker node ls");
-        println!("\ncargo xtask demo --stop    # takes everything down");
+        say::line(format_args!("export OS_CLOUD=demo PATH={}:$PATH", openstack.with_file_name("").display()));
+        say::line("openstack coe cluster list");
+        say::line(format_args!(
+            "eval $(openstack coe cluster config {CLUSTER} --use-certificate --dir {})",
+            credentials.display()
+        ));
+        say::line("docker node ls");
+        say::line("\ncargo xtask demo --stop    # takes everything down");
         Ok(())
     }
 }
@@ -248,6 +251,6 @@ impl Times {
             rows.add_row([(*what).to_owned(), say::seconds(*time)]);
         }
         rows.add_row(["everything".to_owned(), say::seconds(all)]);
-        println!("\n{rows}");
+        say::line(format_args!("\n{rows}"));
     }
 }

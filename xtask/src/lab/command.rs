@@ -99,7 +99,7 @@ fn status(workspace: &Workspace) -> Result<()> {
         let port = unit.values.fill("{{port}}").unwrap_or_default();
         table.add_row([unit.name, port, process.pid.to_string(), memory.to_string(), answer.to_owned()]);
     }
-    println!("{table}");
+    say::line(format_args!("{table}"));
     say::note(&format!("{all} MiB in all; folder: {}", lab.folder.display()));
     Ok(())
 }

@@ -363,7 +363,7 @@ impl Drop for Lab {
         if self.temporary.is_some()
             && let Err(error) = self.end()
         {
-            eprintln!("{error:#}");
+            say::aside(format_args!("{error:#}"));
         }
     }
 }

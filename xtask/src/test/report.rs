@@ -77,15 +77,18 @@ impl Report {
                 counts.skipped.to_string(),
             ]);
         }
-        println!("\n{rows}");
+        say::line(format_args!("\n{rows}"));
         for name in &self.skipped {
-            println!("skipped: {name}");
+            say::line(format_args!("skipped: {name}"));
         }
         for name in &self.failed {
-            println!("failed: {name}");
+            say::line(format_args!("failed: {name}"));
         }
-        println!();
-        println!("{} passed, {} failed, {} skipped", self.total.passed, self.total.failed, self.total.skipped);
+        say::line("");
+        say::line(format_args!(
+            "{} passed, {} failed, {} skipped",
+            self.total.passed, self.total.failed, self.total.skipped
+        ));
     }
 }
 

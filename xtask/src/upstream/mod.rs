@@ -134,7 +134,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         if let Err(error) = process::end(&self.processes) {
-            eprintln!("cannot end upstream: {error:#}");
+            say::aside(format_args!("cannot end upstream: {error:#}"));
         }
     }
 }

@@ -1,10 +1,12 @@
-//! The labels of all engines and drivers, from the one table `data/labels.yaml`.
+//! The labels of all engines and drivers, from the one table `data/labels.yaml`, and from files of the same form that
+//! sites have (`site.rs`).
 //!
 //! An unknown label, or a value of the wrong kind, is accepted as upstream accepts it; [`LabelCatalogue::findings`] says
 //! what a tenant should hear of it. What upstream refused in the days of an engine, [`LabelCatalogue::refusal`] refuses.
 
 mod check;
 mod document;
+mod site;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -292,11 +294,17 @@ impl LabelCatalogue {
 static CATALOGUE: LazyLock<Result<LabelCatalogue, String>> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/labels.yaml")).map_err(|error| error.to_string()));
 
-/// The table.
+pub use site::{SiteLabelError, install, with_files};
+
+/// The table, with the labels of sites where [`install`] has added some.
 ///
 /// # Errors
 /// Never in a build whose tests have passed: the file is part of the program.
 pub fn catalogue() -> Result<&'static LabelCatalogue, &'static str> {
+    site::WITH_SITES.get().map_or_else(built_in, Ok)
+}
+
+fn built_in() -> Result<&'static LabelCatalogue, &'static str> {
     CATALOGUE.as_ref().map_err(String::as_str)
 }
 

@@ -1,7 +1,5 @@
 //! `magnum-db-manage`: version, upgrade, stamp, revision.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -12,7 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::Options;
 use crate::cli::StateDir;
-use crate::{state_dir, wiring};
+use crate::{print, state_dir, wiring};
 
 /// Looks after the database.
 #[derive(Debug, Parser)]
@@ -61,7 +59,7 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Version => {
                 let revision = connect(&settings).await?.revision().await?;
-                println!("Current DB revision is {}", revision.as_deref().unwrap_or("None"));
+                print::line(format_args!("Current DB revision is {}", revision.as_deref().unwrap_or("None")))?;
             }
             Command::Upgrade { revision } => upgrade(&settings, revision.as_deref()).await?,
             Command::Stamp { revision } => connect(&settings).await?.stamp(known(&revision)?).await?,
@@ -78,7 +76,7 @@ async fn upgrade(settings: &Settings, wanted: Option<&str>) -> anyhow::Result<()
     match (wanted, &found) {
         (Some(to), Some(_)) => {
             for step in store.upgrade_upstream(to).await? {
-                eprintln!("INFO  Running upgrade {} -> {}, {}", step.from, step.to, step.title);
+                print::aside(format_args!("INFO  Running upgrade {} -> {}, {}", step.from, step.to, step.title));
             }
             store.close().await;
         }
@@ -92,17 +90,17 @@ async fn upgrade(settings: &Settings, wanted: Option<&str>) -> anyhow::Result<()
     let pending = store.schema().await?.pending;
     store.migrate().await.context("the tables can't be made")?;
     for name in pending {
-        eprintln!("INFO  Running upgrade of our own tables: {name}");
+        print::aside(format_args!("INFO  Running upgrade of our own tables: {name}"));
     }
     if let (None, Some(head)) = (wanted, store.schema().await?.upstream)
         && head != UpstreamHead::NEWEST
     {
-        eprintln!(
+        print::aside(format_args!(
             "INFO  Upstream's tables stay at {}: they can be used as they are. 'magnum-db-manage upgrade head' would bring \
              them to {}, for good",
             head.as_str(),
             UpstreamHead::NEWEST.as_str()
-        );
+        ));
     }
     Ok(())
 }
@@ -114,7 +112,8 @@ fn known(word: &str) -> anyhow::Result<UpstreamHead> {
 }
 
 async fn connect(settings: &Settings) -> anyhow::Result<Store> {
-    let url = settings.database.connection.expose_secret();
+    let url = settings.database.url();
+    let url = url.expose_secret();
     if url.starts_with("sqlite") {
         // Where its file is unless something else is said.
         state_dir::StateDir::open(&settings.service.state_path)?;

@@ -1,14 +1,12 @@
 //! `magnum-driver-manage list-drivers`.
 
-#![allow(clippy::print_stdout)]
-
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::output::{Format, List, Quote};
 use crate::cli::{ConfigFiles, StateDir};
-use crate::wiring;
+use crate::{print, wiring};
 
 /// Looks at drivers.
 #[derive(Debug, Parser)]
@@ -99,6 +97,6 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         }
     }
     let list = List { columns, rows }.sorted(&options.sort_column, options.sort_descending).only(&options.column);
-    print!("{}", list.print(options.format, options.quote, !options.noindent));
+    print::text(list.print(options.format, options.quote, !options.noindent))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,5 @@
 //! `magnum links DIR`: links of upstream's names to this program.
 
-#![allow(clippy::print_stdout)]
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -10,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::NAMES;
+use crate::print;
 
 /// Makes the links that are missing. What is there and is no link of ours is left alone.
 pub(crate) fn make(folder: &Path) -> anyhow::Result<ExitCode> {
@@ -25,7 +24,7 @@ pub(crate) fn make(folder: &Path) -> anyhow::Result<ExitCode> {
             }
             Err(_) => symlink(&program, &link).with_context(|| format!("{} can't be made", link.display()))?,
         }
-        println!("{}", link.display());
+        print::line(link.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,5 @@
 //! `magnum-status upgrade check`: what an operator should know before going on.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
@@ -15,7 +13,7 @@ use serde_json::json;
 use super::Options;
 use super::output::{framed, wrapped};
 use crate::cli::{ConfigFiles, StateDir};
-use crate::wiring;
+use crate::{print, wiring};
 
 /// Checks whether an upgrade can be made.
 #[derive(Debug, Parser)]
@@ -78,7 +76,7 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
     let checks = match check(&cli.options.into_files()) {
         Ok(checks) => checks,
         Err(error) => {
-            eprintln!("magnum-status: {}", crate::in_words(&error));
+            print::aside(format_args!("magnum-status: {}", crate::in_words(&error)));
             return Ok(ExitCode::from(BROKEN));
         }
     };
@@ -87,10 +85,10 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
             .iter()
             .map(|check| json!({"check": check.name, "result": check.outcome as u8, "details": check.details}))
             .collect();
-        println!("{}", json!({"name": TITLE, "checks": rows}));
+        print::line(json!({"name": TITLE, "checks": rows}))?;
     } else {
         let blocks: Vec<Vec<String>> = checks.iter().map(Checked::lines).collect();
-        print!("{}", framed(TITLE, &blocks));
+        print::text(framed(TITLE, &blocks))?;
     }
     let worst = checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Success);
     Ok(ExitCode::from(worst as u8))
@@ -153,7 +151,7 @@ fn configuration(settings: &Settings) -> Checked {
 async fn database(settings: &Settings) -> (Checked, Checked) {
     let (schema, drivers) = ("Database Schema", "Drivers of Clusters");
     let unseen = || Checked::new(drivers, Outcome::Warning, "The database could not be looked into.".to_owned());
-    let store = match Store::connect(settings.database.connection.expose_secret(), &ConnectOptions::default()).await {
+    let store = match Store::connect(settings.database.url().expose_secret(), &ConnectOptions::default()).await {
         Ok(store) => store,
         Err(error) => return (Checked::new(schema, Outcome::Failure, error.to_string()), unseen()),
     };

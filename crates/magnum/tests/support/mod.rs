@@ -26,6 +26,8 @@ pub struct Server {
     pub url: String,
     bind: String,
     pub extra_arguments: Vec<String>,
+    /// Whether nobody reads what it prints: the other ends of its output are closed.
+    pub unread: bool,
     /// `serve`, or `api` for a server that carries nothing out.
     role: &'static str,
 }
@@ -41,6 +43,7 @@ impl Server {
             url: format!("https://{bind}"),
             bind,
             extra_arguments: Vec::new(),
+            unread: false,
             role: "serve",
         }
     }
@@ -60,7 +63,12 @@ impl Server {
     }
 
     pub fn spawn(&mut self, environment: &[(&str, &str)]) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let output = || -> Stdio {
+            if self.unread {
+                return std::io::pipe().unwrap().1.into();
+            }
+            std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap().into()
+        };
         let child = Command::new(env!("CARGO_BIN_EXE_magnum"))
             .args([self.role, "--state-dir"])
             .arg(&self.state_dir)
@@ -68,8 +76,8 @@ impl Server {
             .args(&self.extra_arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
+            .stdout(output())
+            .stderr(output())
             .spawn()
             .unwrap();
         self.child = Some(child);

@@ -80,7 +80,7 @@ impl Report {
     pub(super) fn print(&self) {
         let mut table = say::table(&HEAD);
         table.add_rows(&self.rows);
-        println!("\n{table}");
+        say::line(format_args!("\n{table}"));
     }
 
     /// Writes it into a document in place of what was there, with a line on how it came about.
