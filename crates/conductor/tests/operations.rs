@@ -16,10 +16,11 @@ use magnum_domain::driver::{
 };
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{
-    Cluster, ClusterStatus, ClusterTemplate, EventState, HealthStatus, Labels, NodePhase, Nodegroup, Operation,
-    OperationKind, OperationState, now,
+    Cluster, ClusterStatus, ClusterTemplate, EventState, HealthStatus, Labels, NodePhase, Operation, OperationKind,
+    OperationState, now,
 };
 use magnum_store::{Change, ConnectOptions, Ident, NewCluster, NodegroupChange, Page, Scope, Store};
+use magnum_testkit::{cluster, nodegroup, template, until};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -181,13 +182,16 @@ impl World {
     }
 
     async fn create(&self, workers: i32, deadline: Option<Duration>) -> (Uuid, Uuid) {
-        let cluster = cluster(&self.template);
+        let cluster = cluster("web", &self.template);
         let operation = NewOperation {
             deadline_at: deadline.map(|deadline| now() + deadline),
             ..operation(cluster.uuid, OperationKind::Create)
         };
         let ids = (cluster.uuid, operation.uuid);
-        let nodegroups = vec![nodegroup(&cluster, "master", 1), nodegroup(&cluster, "worker", workers)];
+        let nodegroups = vec![
+            nodegroup(&cluster, "default-master", "master", 1),
+            nodegroup(&cluster, "default-worker", "worker", workers),
+        ];
         self.store.create_cluster(NewCluster { cluster, nodegroups, operation, quota: 100 }).await.unwrap();
         ids
     }
@@ -223,111 +227,6 @@ impl Drop for World {
 
 fn quick() -> Options {
     Options { lease: Duration::from_millis(600), health_interval: Duration::ZERO, attempts: 3, ..Options::default() }
-}
-
-fn template() -> ClusterTemplate {
-    ClusterTemplate {
-        id: 0,
-        uuid: Uuid::new_v4(),
-        name: Some("template".to_owned()),
-        project_id: "project".to_owned(),
-        user_id: "user".to_owned(),
-        coe: "swarm-mode".to_owned(),
-        image_id: Some("local".to_owned()),
-        flavor_id: None,
-        master_flavor_id: None,
-        keypair_id: None,
-        external_network_id: None,
-        fixed_network: None,
-        fixed_subnet: None,
-        network_driver: None,
-        volume_driver: None,
-        dns_nameserver: None,
-        apiserver_port: None,
-        docker_volume_size: None,
-        docker_storage_driver: None,
-        cluster_distro: Some("local".to_owned()),
-        http_proxy: None,
-        https_proxy: None,
-        no_proxy: None,
-        registry_enabled: false,
-        labels: Labels::new(),
-        tls_disabled: false,
-        public: false,
-        server_type: "vm".to_owned(),
-        insecure_registry: None,
-        master_lb_enabled: false,
-        floating_ip_enabled: Some(true),
-        hidden: false,
-        tags: None,
-        driver: None,
-        created_at: None,
-        updated_at: None,
-    }
-}
-
-fn cluster(template: &ClusterTemplate) -> Cluster {
-    Cluster {
-        id: 0,
-        uuid: Uuid::new_v4(),
-        name: Some("web".to_owned()),
-        project_id: "project".to_owned(),
-        user_id: "user".to_owned(),
-        cluster_template_id: template.uuid.to_string(),
-        keypair: None,
-        docker_volume_size: None,
-        labels: Labels::new(),
-        master_flavor_id: None,
-        flavor_id: None,
-        stack_id: None,
-        api_address: None,
-        status: ClusterStatus::CreateInProgress,
-        status_reason: None,
-        health_status: None,
-        health_status_reason: Labels::new(),
-        create_timeout: None,
-        discovery_url: None,
-        coe_version: None,
-        container_version: None,
-        ca_cert_ref: None,
-        magnum_cert_ref: None,
-        etcd_ca_cert_ref: None,
-        front_proxy_ca_cert_ref: None,
-        fixed_network: None,
-        fixed_subnet: None,
-        floating_ip_enabled: None,
-        master_lb_enabled: false,
-        created_at: None,
-        updated_at: None,
-    }
-}
-
-fn nodegroup(cluster: &Cluster, role: &str, count: i32) -> Nodegroup {
-    Nodegroup {
-        id: 0,
-        uuid: Uuid::new_v4(),
-        name: format!("default-{role}"),
-        cluster_id: cluster.uuid,
-        project_id: cluster.project_id.clone(),
-        docker_volume_size: None,
-        labels: Labels::new(),
-        flavor_id: None,
-        image_id: None,
-        node_addresses: Vec::new(),
-        node_count: count,
-        max_node_count: None,
-        min_node_count: 0,
-        role: role.to_owned(),
-        is_default: true,
-        stack_id: None,
-        status: Some(ClusterStatus::CreateInProgress),
-        status_reason: None,
-        version: None,
-        node_labels: Labels::new(),
-        node_taints: Vec::new(),
-        created_at: None,
-        updated_at: None,
-    }
 }
 
 fn operation(cluster: Uuid, kind: OperationKind) -> NewOperation {
@@ -537,8 +436,11 @@ async fn draining_hands_the_work_on() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     first.cancel();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let row = world.store.get_operation(create).await.unwrap();
+    let row = until("operation that was handed on", async || {
+        let row = world.store.get_operation(create).await.unwrap();
+        row.lease_owner.is_none().then_some(row)
+    })
+    .await;
     assert!(!row.state.is_finished() && row.lease_owner.is_none(), "{row:#?}");
     world.start(quick());
     assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
