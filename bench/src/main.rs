@@ -1,11 +1,14 @@
 //! Small programs that `cargo xtask bench` needs beside the server: they wait for its first answer, fill a database
-//! with clusters, serve the same rows from a handler that does nothing else, and put load on either.
+//! with clusters, serve the same rows from a handler that does nothing else, and put load on either. And those that
+//! `cargo xtask release-test` needs: slow clients, and requests at a fixed pace.
 
 mod bare;
 mod entity;
 mod first_answer;
 mod load;
+mod paced;
 mod seed;
+mod slow;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 
-/// Helper of `cargo xtask bench`.
+/// Helper of `cargo xtask bench` and `cargo xtask release-test`.
 #[derive(Debug, Parser)]
 enum Arguments {
     /// Asks for a page until it is answered with 200; prints when that was, in microseconds since 1970.
@@ -37,6 +40,11 @@ enum Arguments {
     Bare(bare::Bare),
     /// Asks for the same pages again and again; prints what it got as JSON.
     Load(load::Load),
+    /// Holds many slow connections until its input ends; prints `ready` when they are there, and at the end as JSON how they
+    /// fared.
+    Slow(slow::Slow),
+    /// Asks at a fixed pace until its input ends; prints the answers as JSON.
+    Paced(paced::Paced),
 }
 
 fn main() -> Result<()> {
@@ -55,6 +63,8 @@ async fn run(arguments: Arguments) -> Result<()> {
         Arguments::Tidy { database } => seed::tidy(&database).await?,
         Arguments::Bare(bare) => bare::run(bare).await?,
         Arguments::Load(load) => print(load::run(load).await?)?,
+        Arguments::Slow(slow) => print(slow::run(slow).await?)?,
+        Arguments::Paced(paced) => print(paced::run(paced).await?)?,
     }
     Ok(())
 }

@@ -258,6 +258,19 @@ impl Server {
         }
     }
 
+    /// Ends it by SIGKILL: at once, wherever it is.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        child.kill().with_context(|| format!("cannot kill {}", self.name))?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.as_mut().map_or(Ok(None), |child| Ok(child.try_wait()?))
+    }
+
     /// Lets it run on after us.
     pub(crate) fn leave_running(&mut self) {
         self.child = None;

@@ -32,8 +32,50 @@ pub(crate) struct Api {
 pub(crate) struct Answer {
     /// Such as 200.
     pub(crate) status: u16,
+    /// Names in lower case, and values.
+    headers: Vec<(String, String)>,
     /// The whole body.
     pub(crate) body: String,
+}
+
+impl Answer {
+    /// The value of the header of this name, which is in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What is asked for. The token is the [`Api`]'s.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// Such as `GET`.
+    pub(crate) method: &'a str,
+    /// With its query.
+    pub(crate) path: &'a str,
+    /// Beside `Host`, `X-Auth-Token`, `Connection` and `Content-Length`.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    /// Sent with its length; without one there is no `Content-Length` either.
+    pub(crate) body: Option<&'a str>,
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// Nobody took the connection: nothing was sent.
+    NotSent(anyhow::Error),
+    /// The connection ended before the answer was whole: nobody knows whether the request was carried out.
+    Broken(anyhow::Error),
+    /// The connection stays open and nothing comes.
+    Silent,
+}
+
+impl From<NoAnswer> for anyhow::Error {
+    fn from(reason: NoAnswer) -> Self {
+        match reason {
+            NoAnswer::NotSent(error) | NoAnswer::Broken(error) => error,
+            NoAnswer::Silent => anyhow!("no answer within {} s", SILENCE.as_secs()),
+        }
+    }
 }
 
 impl Api {
@@ -55,15 +97,36 @@ impl Api {
 
     /// Gets a page.
     pub(crate) fn get(&self, path: &str) -> Result<Answer> {
-        let (status, body) = self.request(path, "application/json")?;
+        let headers: &[(&str, &str)] = &[("Accept", "application/json")];
+        Ok(self.send(&Request { method: "GET", path, headers, body: None })?)
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+        let connection = Connection::open(&self.address, self.ca.as_deref()).map_err(NoAnswer::NotSent)?;
         let mut bytes = Vec::new();
-        body.open()?.read_to_end(&mut bytes).with_context(|| format!("the answer to GET {path} breaks off"))?;
-        Ok(Answer { status, body: String::from_utf8_lossy(&bytes).into_owned() })
+        let answered = self.exchange(connection, request).and_then(|(status, headers, body)| {
+            let announced = body.length;
+            body.open()?.read_to_end(&mut bytes)?;
+            if matches!(announced, Length::Bytes(count) if count > bytes.len() as u64) {
+                bail!("the answer breaks off");
+            }
+            Ok((status, headers))
+        });
+        match answered {
+            Ok((status, headers)) => Ok(Answer { status, headers, body: String::from_utf8_lossy(&bytes).into_owned() }),
+            Err(error) if is_silence(&error) => Err(NoAnswer::Silent),
+            Err(error) => {
+                Err(NoAnswer::Broken(error.context(format!("{} {} at {}", request.method, request.path, self.address))))
+            }
+        }
     }
 
     /// Follows a stream of events and gives the data of each to `each`, until the server or `each` (by `false`) ends it.
     pub(crate) fn follow(&self, path: &str, mut each: impl FnMut(&str) -> bool) -> Result<()> {
-        let (status, body) = self.request(path, "text/event-stream")?;
+        let connection = Connection::open(&self.address, self.ca.as_deref())?;
+        let headers: &[(&str, &str)] = &[("Accept", "text/event-stream")];
+        let (status, _, body) = self.exchange(connection, &Request { method: "GET", path, headers, body: None })?;
         if status != 200 {
             bail!("GET {path}: status {status}");
         }
@@ -81,16 +144,27 @@ impl Api {
     }
 
     /// Sends the request and reads the head of the answer.
-    fn request(&self, path: &str, accept: &str) -> Result<(u16, Body)> {
-        let mut connection = Connection::open(&self.address, self.ca.as_deref())?;
-        let token = self.token.as_ref().map(|token| format!("X-Auth-Token: {token}\r\n")).unwrap_or_default();
-        let host = &self.address;
-        let head =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\n{token}Connection: close\r\n\r\n");
-        connection.writer.write_all(head.as_bytes())?;
-        connection.writer.flush()?;
-        read_head(connection).with_context(|| format!("GET {path} at {host}"))
+    fn exchange(&self, mut connection: Connection, request: &Request<'_>) -> Result<Head> {
+        let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.path, self.address);
+        let token = self.token.as_deref().map(|token| ("X-Auth-Token", token));
+        for (name, value) in request.headers.iter().copied().chain(token) {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = request.body {
+            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        text.push_str("Connection: close\r\n\r\n");
+        text.push_str(request.body.unwrap_or_default());
+        let sent = connection.writer.write_all(text.as_bytes()).and_then(|()| connection.writer.flush());
+        // A server may answer, and close, before it has taken the whole request.
+        read_head(connection).or_else(|error| Err(sent.err().map_or(error, anyhow::Error::from)))
     }
+}
+
+/// Whether a read gave up because nothing came.
+fn is_silence(error: &anyhow::Error) -> bool {
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
 }
 
 /// Gets a page of a server in another network namespace, without TLS.
@@ -172,23 +246,30 @@ enum Length {
     UntilClosed,
 }
 
-fn read_head(mut connection: Connection) -> Result<(u16, Body)> {
+/// Status, headers, and what follows.
+type Head = (u16, Vec<(String, String)>, Body);
+
+fn read_head(mut connection: Connection) -> Result<Head> {
     let mut line = String::new();
     connection.reader.by_ref().take(LONGEST_LINE).read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
     let status = status.ok_or_else(|| anyhow!("no HTTP answer (is the connection trusted?): {:?}", line.trim_end()))?;
-    let mut length = Length::UntilClosed;
+    // These have no body, whatever their headers say.
+    let mut length = if matches!(status, 204 | 304) { Length::Bytes(0) } else { Length::UntilClosed };
+    let mut headers = Vec::new();
     loop {
         line.clear();
         connection.reader.by_ref().take(LONGEST_LINE).read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = Length::Bytes(value.trim().parse().context("odd content-length")?),
-            "transfer-encoding" if value.trim().eq_ignore_ascii_case("chunked") => length = Length::Chunked,
+        let (name, value) = (name.to_ascii_lowercase(), value.trim());
+        match name.as_str() {
+            "content-length" => length = Length::Bytes(value.parse().context("odd content-length")?),
+            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => length = Length::Chunked,
             _ => {}
         }
+        headers.push((name, value.to_owned()));
     }
-    Ok((status, Body { connection, length }))
+    Ok((status, headers, Body { connection, length }))
 }
 
 impl Body {
@@ -282,6 +363,23 @@ mod tests {
         ] {
             let page = server(answer).get("/").unwrap();
             assert_eq!((page.status, page.body.as_str()), (200, "hello"), "{answer}");
+        }
+    }
+
+    #[test]
+    fn headers_are_found_by_their_name() {
+        let answer = server("HTTP/1.1 201 Created\r\nX-Subject-Token: secret\r\nContent-Length: 0\r\n\r\n");
+        let request = Request { method: "POST", path: "/", headers: &[("Accept", "*/*")], body: Some("{}") };
+        assert_eq!(answer.send(&request).unwrap().header("x-subject-token"), Some("secret"));
+    }
+
+    #[test]
+    fn a_request_that_was_not_sent_is_told_from_one_without_an_answer() {
+        let request = Request { method: "GET", path: "/", headers: &[], body: None };
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        assert!(matches!(Api::plain(gone).send(&request), Err(NoAnswer::NotSent(_))));
+        for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"] {
+            assert!(matches!(server(answer).send(&request), Err(NoAnswer::Broken(_))), "{answer:?}");
         }
     }
 

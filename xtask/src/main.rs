@@ -13,6 +13,7 @@ mod migrate;
 mod openstack;
 mod owner;
 mod python;
+mod release;
 mod say;
 mod server;
 mod stamp;
@@ -47,6 +48,8 @@ enum Task {
     Conformance(conformance::Options),
     /// Follows docs/migrate.md: upstream's database with clusters, ours on it, upstream again.
     Migrate(migrate::Options),
+    /// Longer checks than CI has time for: thousands of requests under kills, attackers; resumable.
+    ReleaseTest(release::Options),
     /// Brings up a real OpenStack on this machine's loopback interface, shows it, takes it down.
     Lab(lab::Options),
     /// Shows what is kept for later runs, here and in other checkouts; `--empty` removes it.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Migrate(options) => migrate::run(&workspace, &options),
+        Task::ReleaseTest(options) => release::run(&workspace, &options),
         Task::Lab(options) => lab::run(&workspace, &options),
         Task::Cache(options) => cache::run(&workspace, &options),
     };

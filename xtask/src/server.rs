@@ -1,7 +1,7 @@
 //! A `magnum serve` of our own: built, started on a free loopback port, stopped.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -40,6 +40,17 @@ pub(crate) fn for_bench(workspace: &Workspace, build: bool) -> Result<(Programs,
     Ok((Programs { magnum: workspace.in_target("release/magnum") }, workspace.in_target("release/magnum-bench")))
 }
 
+/// Server, agent and the attackers, unoptimised.
+pub(crate) fn for_release_test(workspace: &Workspace, wants_build: bool) -> Result<(Programs, PathBuf)> {
+    let programs = if wants_build {
+        exec::run(workspace.cargo().args(["build", "--locked", "-p", "magnum-bench"]))?;
+        build(workspace)?
+    } else {
+        Programs { magnum: workspace.in_target("debug/magnum") }
+    };
+    Ok((programs, workspace.in_target("debug/magnum-bench")))
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Magnum {
@@ -53,7 +64,7 @@ pub(crate) struct Magnum {
 }
 
 impl Magnum {
-    /// Starts it as `serve` or `api`, and waits for its first answer.
+    /// Starts it as `serve` or `api` on a free port, and waits for its first answer.
     pub(crate) fn start(
         programs: &Programs,
         role: &str,
@@ -62,17 +73,48 @@ impl Magnum {
         arguments: &[&str],
     ) -> Result<Self> {
         let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(&programs.magnum);
+        command.arg(role);
+        let mut magnum = Self::launch(command, address, state_dir, log, arguments)?;
+        magnum.wait_ready()?;
+        Ok(magnum)
+    }
+
+    /// Starts a command line that ends in the role, at this address; does not wait for it.
+    pub(crate) fn launch(
+        mut command: Command,
+        address: String,
+        state_dir: &Path,
+        log: PathBuf,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let api = if arguments.contains(&"--no-tls") {
             Api::plain(address.clone())
         } else {
             Api::tls(address.clone(), state_dir.join("tls/ca.pem"))
         };
-        let mut command = Command::new(&programs.magnum);
-        command.arg(role).arg("--state-dir").arg(state_dir).args(["--bind", &address]).args(arguments);
+        command.arg("--state-dir").arg(state_dir).args(["--bind", &address]).args(arguments);
+        let process = exec::Server::start("magnum", &mut command, log)?;
+        Ok(Self { process, api, address, start_time: Duration::ZERO })
+    }
+
+    /// Waits for its first answer.
+    pub(crate) fn wait_ready(&mut self) -> Result<()> {
         let began = Instant::now();
-        let mut process = exec::Server::start(&format!("magnum {role}"), &mut command, log)?;
-        process.wait_until(START_LIMIT, || api.get("/healthcheck").is_ok_and(|answer| answer.status == 200))?;
-        Ok(Self { process, api, address, start_time: began.elapsed() })
+        let api = self.api.clone();
+        self.process.wait_until(START_LIMIT, || api.get("/healthcheck").is_ok_and(|answer| answer.status == 200))?;
+        self.start_time = began.elapsed();
+        Ok(())
+    }
+
+    /// Ends it by SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
     }
 
     /// Its process id.

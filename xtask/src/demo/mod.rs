@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main thing, end to end, with the real clients.
 
 mod kept;
-mod leftovers;
+pub(crate) mod leftovers;
 mod progress;
 mod tenant;
 
