@@ -147,7 +147,11 @@ fn every_kind_of_key_is_signed_or_refused_in_words_that_fit() {
 #[case::trailing_after_identifier(KEY_IDENTIFIER, &[4, 2, 1, 2, 9])]
 #[case::empty(&[2, 5, 29, 19], &[])]
 #[case::a_sign_with_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], &[4, 1, 1])]
-fn malformed_extensions_are_refused(#[case] identifier: &[u64], #[case] content: &[u8], #[values(false, true)] critical: bool) {
+fn malformed_extensions_are_refused(
+    #[case] identifier: &[u64],
+    #[case] content: &[u8],
+    #[values(false, true)] critical: bool,
+) {
     let mut rules = SigningRules::default();
     rules.allowed_extensions.push("OCSPNoCheck".to_owned());
     for allow_ca in [false, true] {

@@ -169,7 +169,7 @@ pub(crate) async fn timed_out(
 /// A length of time as people say it: seconds while minutes would be too coarse.
 fn in_words(length: TimeDelta) -> String {
     match length.num_seconds() {
-        seconds if seconds < 1 => format!("{} ms", length.num_milliseconds()),
+        seconds if seconds < 1 => format!("{} ms", length.num_milliseconds().max(0)),
         seconds if seconds < 180 => format!("{seconds} s"),
         _ => format!("{} min", length.num_minutes()),
     }
@@ -231,9 +231,14 @@ mod tests {
 
     #[test]
     fn a_length_of_time_is_said_as_exactly_as_it_matters() {
-        for (milliseconds, words) in
-            [(900, "900 ms"), (1_000, "1 s"), (59_999, "59 s"), (90_000, "90 s"), (180_000, "3 min"), (3_600_000, "60 min")]
-        {
+        for (milliseconds, words) in [
+            (900, "900 ms"),
+            (1_000, "1 s"),
+            (59_999, "59 s"),
+            (90_000, "90 s"),
+            (180_000, "3 min"),
+            (3_600_000, "60 min"),
+        ] {
             assert_eq!(in_words(TimeDelta::milliseconds(milliseconds)), words);
         }
     }

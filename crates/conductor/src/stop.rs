@@ -72,8 +72,7 @@ pub(crate) async fn keep_lease(store: Store, operation: Operation, owner: String
             stop.because(Reason::Deadline);
         }
         if let Some(Said { step, waiting_for }) = stop.board.due()
-            && let Err(error) =
-                store.operation_progress(operation.uuid, &owner, Some(&step), Some(&waiting_for)).await
+            && let Err(error) = store.operation_progress(operation.uuid, &owner, Some(&step), Some(&waiting_for)).await
         {
             tracing::debug!(%error, "what a step waits for could not be written down");
         }

@@ -457,7 +457,12 @@ async fn a_deadline_ends_in_words() {
     let failed = world.cluster(cluster).await.unwrap();
     assert_eq!(failed.status, ClusterStatus::CreateFailed);
     let reason = failed.status_reason.unwrap();
-    assert!(reason.contains("not done within 900 ms") && reason.contains("the engine of the test"), "{reason}");
+    assert!(
+        reason.contains("not done within")
+            && reason.contains(" ms at: work on web-master-0")
+            && reason.contains("the engine of the test"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

@@ -102,7 +102,8 @@ async fn everything(database: &Database, store: &Store, cluster: Uuid) -> String
     let row = store.get_cluster(&Scope::All, &Ident::Uuid(cluster)).await.unwrap();
     let nodes = store.nodes(cluster).await.unwrap();
     let groups = store.nodegroups_of(&[cluster]).await.unwrap();
-    let (resources, events) = (store.resources(cluster).await.unwrap(), store.events(cluster, None, 100).await.unwrap());
+    let (resources, events) =
+        (store.resources(cluster).await.unwrap(), store.events(cluster, None, 100).await.unwrap());
     let key_pairs = database.text("SELECT CAST(COUNT(*) AS CHAR(9)) FROM x509keypair").await;
     format!("{row:?}\n{nodes:?}\n{groups:?}\n{resources:?}\n{events:?}\n{key_pairs:?}")
 }

@@ -261,7 +261,8 @@ impl Shared {
         let is_member = plan::member_row(snapshot, node.uuid).is_some();
         let changed = row.desired.as_ref().is_some_and(|desired| desired.engine != wanted);
         let swarm = row.desired.as_ref().map_or(SwarmSpec::Wait, |desired| desired.swarm.clone());
-        let mut generation = self.desire(&row, DesiredNode { generation: 0, engine: wanted.clone(), swarm: swarm.clone() }).await?;
+        let mut generation =
+            self.desire(&row, DesiredNode { generation: 0, engine: wanted.clone(), swarm: swarm.clone() }).await?;
         if row.observed.as_ref().and_then(|seen| seen.refused_generation) == Some(generation) {
             // It was refused in an attempt before this one. Somebody wants it tried again: the machine may be another.
             generation += 1;
