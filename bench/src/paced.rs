@@ -70,7 +70,7 @@ pub(crate) async fn run(paced: Paced) -> Result<Value> {
         drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
         told.notify_one();
     });
-    println!("ready");
+    crate::print("ready")?;
     let slots = Arc::new(Semaphore::new(paced.at_once));
     let asking = async {
         let mut due = interval(Duration::from_secs_f64(1.0 / paced.rate));

@@ -120,7 +120,7 @@ pub(crate) async fn run(slow: Slow) -> Result<Value> {
         () = sleep(RAMP) => true,
         () = over.notified() => false,
     };
-    println!("ready");
+    crate::print("ready")?;
     if up {
         drop(timeout(limit.saturating_sub(began.elapsed()), over.notified()).await);
     }

@@ -54,7 +54,7 @@ async fn look_after(config_file: &Path) -> Result<(), AgentError> {
     let (wants, wanted) = watch::channel(memory.desired.clone());
     let conversation =
         tokio::spawn(conversation::hold(config_file.to_owned(), config.clone(), wants, reporter.clone()));
-    let mut node = Node { engine: Engine::new(&config)?, reporter, memory, memory_file, failing: None };
+    let mut node = Node { engine: Engine::new(&config)?, reporter, memory, memory_file, failing: None, generation: 0 };
     let outcome = tokio::select! {
         outcome = node.attend(wanted) => outcome,
         _ = terminated.recv() => Ok(()),
@@ -79,6 +79,8 @@ struct Node {
     memory_file: MemoryFile,
     /// The step that fails, and why: said once, not at every attempt.
     failing: Option<(&'static str, String)>,
+    /// Of what is being brought about.
+    generation: i64,
 }
 
 impl Node {
@@ -93,6 +95,7 @@ impl Node {
                 continue;
             };
             self.remember(&desired);
+            self.generation = desired.generation;
             // Something new is wanted: whatever is half done is found and finished, or undone, on its behalf.
             let outcome = tokio::select! {
                 changed = wanted.changed() => if changed.is_err() { return Ok(()) } else { continue },
@@ -235,6 +238,7 @@ impl Node {
             node.swarm_node_id = membership.map(|swarm| swarm.node_id.clone());
             node.swarm_id = membership.and_then(SwarmMembership::swarm_id).map(str::to_owned);
             node.problem = None;
+            node.refused_generation = None;
         });
         if before != self.reporter.observed() {
             let place = match membership {
@@ -311,14 +315,24 @@ impl Node {
         match outcome {
             Ok(done) => {
                 self.failing = None;
-                self.reporter.observe(|node| node.problem = None);
+                self.reporter.observe(|node| {
+                    node.problem = None;
+                    node.refused_generation = None;
+                });
                 self.reporter.step(step, EventState::Done, message(&done));
                 Ok(done)
             }
             Err(error) => {
                 let why = error.to_string();
-                self.reporter.observe(|node| node.problem = Some(why.clone()));
-                if self.failing.as_ref() != Some(&(step, why.clone())) {
+                let refused = error.is_refusal().then_some(self.generation);
+                // Said again, too, when it is something else that was refused in the same words.
+                let is_news = self.failing.as_ref() != Some(&(step, why.clone()))
+                    || self.reporter.observed().refused_generation != refused;
+                self.reporter.observe(|node| {
+                    node.problem = Some(why.clone());
+                    node.refused_generation = refused;
+                });
+                if is_news {
                     self.reporter.step(step, EventState::Failed, why.clone());
                     self.failing = Some((step, why));
                 }

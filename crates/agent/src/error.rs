@@ -75,7 +75,21 @@ pub(crate) enum AgentError {
     },
 }
 
+/// What an engine says of a configuration that it will never take, whatever else happens on the machine.
+const REFUSALS: [&str; 5] = [
+    "unable to configure the Docker daemon",
+    "is not valid: invalid",
+    "invalid mirror",
+    "is not an ip address",
+    "bad attribute format",
+];
+
 impl AgentError {
+    /// Whether the engine refuses its configuration: starting it again does not help, other settings do.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::EngineDown { why } if REFUSALS.iter().any(|words| why.contains(words)))
+    }
+
     pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { what, path, source }

@@ -9,9 +9,11 @@
 //! - `step.rs`: one step with its time-out, events and progress
 //! - `outcome.rs`: the rows at the end of an operation
 //! - `owner.rs`: under which name leases are held, and whose holder is dead
+//! - `board.rs`: what an operation says it waits for
 //! - `stop.rs`: cancelling, deadlines, lost leases, draining
 //! - `periodic.rs`: heartbeat, health, adoption of clusters after a restart, tidying
 
+mod board;
 mod claim;
 mod error;
 mod fault;

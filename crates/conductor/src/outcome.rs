@@ -1,11 +1,13 @@
 //! The rows at the end of an operation: statuses, reasons, addresses.
 
+use chrono::TimeDelta;
 use magnum_domain::driver::{Facts, Snapshot};
 use magnum_domain::operation::{Arguments, NewOperation};
 use magnum_domain::{ClusterStatus, NodePhase, Nodegroup, Operation, OperationKind, OperationState, now};
 use magnum_store::{Change, ClusterOutcome, NodegroupChange, NodegroupOutcome, StoreError};
 use uuid::Uuid;
 
+use crate::runner::leased;
 use crate::{Conductor, ConductorError, upgrade};
 
 /// The statuses of the cluster and of the node group it was about.
@@ -54,7 +56,7 @@ pub(crate) async fn succeeded(
 ) -> Result<(), ConductorError> {
     if operation.kind == OperationKind::Delete {
         // Also the keys of a create that was interrupted before it could note them in the row.
-        conductor.vault.delete(&snapshot.cluster).await?;
+        leased(operation, async { Ok(conductor.vault.delete(&snapshot.cluster).await?) }).await?;
         conductor.store.finish_delete(operation.uuid, &conductor.owner).await?;
         tracing::info!(cluster = %operation.cluster_uuid, "cluster deleted");
         return Ok(());
@@ -87,7 +89,8 @@ pub(crate) async fn succeeded(
     if operation.kind == OperationKind::Upgrade {
         upgrade::complete(conductor, operation, snapshot, &mut outcome).await?;
     }
-    finish(conductor, operation, OperationState::Succeeded, None, outcome).await
+    finish(conductor, operation, OperationState::Succeeded, None, outcome).await?;
+    Ok(())
 }
 
 /// It can't be done, or not any more.
@@ -96,8 +99,10 @@ pub(crate) async fn failed(
     operation: &Operation,
     error: &ConductorError,
 ) -> Result<(), ConductorError> {
-    end_unfinished(conductor, operation, OperationState::Failed, &error.to_string()).await?;
-    go_back(conductor, operation).await
+    if end_unfinished(conductor, operation, OperationState::Failed, &error.to_string()).await? {
+        go_back(conductor, operation).await?;
+    }
+    Ok(())
 }
 
 /// An update that was asked to do so goes back to the size before, as an operation of its own.
@@ -143,7 +148,7 @@ pub(crate) async fn timed_out(
 ) -> Result<(), ConductorError> {
     // What was going on when time ran out says more than the word "stopped".
     let row = conductor.store.get_operation(operation.uuid).await?;
-    let minutes = operation.deadline_at.map_or(0, |deadline| (deadline - operation.created_at).num_minutes());
+    let given = operation.deadline_at.map_or_else(TimeDelta::zero, |deadline| deadline - operation.created_at);
     let at = match (row.step, row.waiting_for) {
         (Some(step), Some(waiting)) => format!(" at: {step} (waiting for {waiting})"),
         (Some(step), None) => format!(" at: {step}"),
@@ -154,23 +159,36 @@ pub(crate) async fn timed_out(
         (ConductorError::Stopped, None) => String::new(),
         (error, _) => format!("; last error: {error}"),
     };
-    let reason = format!("{} not done within {minutes} min{at}{last}", operation.kind.as_str());
-    end_unfinished(conductor, operation, OperationState::Failed, &reason).await?;
-    go_back(conductor, operation).await
+    let reason = format!("{} not done within {}{at}{last}", operation.kind.as_str(), in_words(given));
+    if end_unfinished(conductor, operation, OperationState::Failed, &reason).await? {
+        go_back(conductor, operation).await?;
+    }
+    Ok(())
+}
+
+/// A length of time as people say it: seconds while minutes would be too coarse.
+fn in_words(length: TimeDelta) -> String {
+    match length.num_seconds() {
+        seconds if seconds < 1 => format!("{} ms", length.num_milliseconds().max(0)),
+        seconds if seconds < 180 => format!("{seconds} s"),
+        _ => format!("{} min", length.num_minutes()),
+    }
 }
 
 /// Somebody asked for it to stop.
 pub(crate) async fn cancelled(conductor: &Conductor, operation: &Operation) -> Result<(), ConductorError> {
     let reason = format!("{} cancelled on request; retry the operation to go on", operation.kind.as_str());
-    end_unfinished(conductor, operation, OperationState::Cancelled, &reason).await
+    end_unfinished(conductor, operation, OperationState::Cancelled, &reason).await?;
+    Ok(())
 }
 
+/// False, with nothing written, when another conductor holds the operation.
 async fn end_unfinished(
     conductor: &Conductor,
     operation: &Operation,
     state: OperationState,
     reason: &str,
-) -> Result<(), ConductorError> {
+) -> Result<bool, ConductorError> {
     let (cluster_status, group_status) = statuses(operation.kind, false);
     let groups = conductor.store.nodegroups_of(&[operation.cluster_uuid]).await?;
     let nodegroups = groups.iter().filter(|group| is_about(operation, group)).map(|group| NodegroupOutcome {
@@ -196,7 +214,7 @@ async fn finish(
     state: OperationState,
     error: Option<&str>,
     outcome: ClusterOutcome,
-) -> Result<(), ConductorError> {
+) -> Result<bool, ConductorError> {
     let finished = conductor.store.finish_operation(operation.uuid, &conductor.owner, state, error, &outcome).await?;
     if finished {
         tracing::info!(operation = %operation.uuid, cluster = %operation.cluster_uuid, kind = operation.kind.as_str(),
@@ -204,5 +222,24 @@ async fn finish(
     } else {
         tracing::warn!(operation = %operation.uuid, "another conductor holds the operation; nothing was written");
     }
-    Ok(())
+    Ok(finished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_said_as_exactly_as_it_matters() {
+        for (milliseconds, words) in [
+            (900, "900 ms"),
+            (1_000, "1 s"),
+            (59_999, "59 s"),
+            (90_000, "90 s"),
+            (180_000, "3 min"),
+            (3_600_000, "60 min"),
+        ] {
+            assert_eq!(in_words(TimeDelta::milliseconds(milliseconds)), words);
+        }
+    }
 }

@@ -36,11 +36,18 @@ fn place() -> Option<String> {
     Some(format!("{}/{namespace}", boot.trim()))
 }
 
-/// When a process was started, in clock ticks since the machine was; nothing if there is none.
+/// When a living process was started, in clock ticks since the machine was; nothing if there is none. A zombie does not
+/// live: it has ended, and only nobody has asked for its exit status yet.
 fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in brackets and may hold blanks; the start is the 22nd.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    start_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn start_in(stat: &str) -> Option<u64> {
+    // The second field is the program's name in brackets and may hold anything; the start is the 22nd.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    let start = fields.nth(18)?.parse().ok()?;
+    (!matches!(state, "Z" | "X" | "x")).then_some(start)
 }
 
 #[cfg(test)]
@@ -67,5 +74,22 @@ mod tests {
         for (owner, dead) in table {
             assert_eq!(is_dead(&owner), dead, "{owner}");
         }
+    }
+
+    #[test]
+    fn a_process_that_is_not_waited_for_does_not_live() {
+        let rest = "1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 777 1000";
+        for (state, lives) in [("S", true), ("R", true), ("D", true), ("T", true), ("Z", false), ("X", false)] {
+            assert_eq!(start_in(&format!("12 (a) Z b) {state} {rest}")), lives.then_some(777), "{state}");
+        }
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        // Ended, and not waited for: it is a zombie from some moment on.
+        while start_of(pid).is_some() {
+            std::thread::yield_now();
+        }
+        assert!(fs::metadata(format!("/proc/{pid}")).is_ok(), "it is still there");
+        assert!(is_dead(&format!("host/{}/{pid}-1/x", place().unwrap())));
+        child.wait().unwrap();
     }
 }

@@ -6,6 +6,7 @@ use magnum_domain::concurrency::side_by_side;
 use magnum_domain::driver::{Driver, DriverError, Facts, Plan, Snapshot, Step};
 use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Operation, OperationKind, now};
+use magnum_store::{Lease, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::snapshot::wanted;
@@ -43,7 +44,7 @@ pub(crate) async fn run(conductor: &Conductor, operation: Operation, shutdown: &
 
     let ended = match too_often_interrupted(conductor, &operation) {
         Some(error) if stop.reason().is_none() => Err(error),
-        _ => carry_out(conductor, &operation, &stop, shutdown).await,
+        _ => leased(&operation, carry_out(conductor, &operation, &stop, shutdown)).await,
     };
     keeper.abort();
     let written = match ended {
@@ -59,6 +60,18 @@ pub(crate) async fn run(conductor: &Conductor, operation: Operation, shutdown: &
     if let Err(error) = written {
         tracing::error!(operation = %operation.uuid, %error,
             "the end of an operation could not be written; it is resumed when its lease runs out");
+    }
+}
+
+/// Runs what belongs to a claim of an operation: whatever it writes is written only while this very claim holds.
+pub(crate) async fn leased<T>(
+    operation: &Operation,
+    work: impl Future<Output = Result<T, ConductorError>>,
+) -> Result<T, ConductorError> {
+    match Lease::of(operation) {
+        Some(lease) => lease.scope(work).await,
+        // Nobody holds it, so nobody may work on it.
+        None => Err(StoreError::LeaseLost { operation: operation.uuid }.into()),
     }
 }
 
@@ -190,6 +203,9 @@ async fn not_done(
     stop: &Stop,
     error: ConductorError,
 ) -> Result<(), ConductorError> {
+    if matches!(error, ConductorError::Store(StoreError::LeaseLost { .. })) {
+        stop.because(Reason::LeaseLost);
+    }
     match stop.reason() {
         Some(Reason::LeaseLost) => {
             tracing::warn!(operation = %operation.uuid, "the lease was lost; whoever holds it now goes on");
@@ -218,7 +234,7 @@ async fn not_done(
             state: EventState::Warning,
             message: format!("{error}; trying again in {} s", pause.as_secs()),
         };
-        conductor.store.add_event(event).await?;
+        leased(operation, async { Ok(conductor.store.add_event(event).await?) }).await?;
         let not_before = now() + pause;
         conductor.store.postpone_operation(operation.uuid, &conductor.owner, &error.to_string(), not_before).await?;
         return Ok(());

@@ -8,6 +8,7 @@ use magnum_domain::event::NewEvent;
 use magnum_domain::{EventState, Operation};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::board::Said;
 use crate::stop::Stop;
 use crate::{Conductor, ConductorError, fault};
 
@@ -51,9 +52,11 @@ impl Progress for StepProgress<'_> {
             }
             what.clone_into(&mut waiting);
         }
+        let said = Said { step: self.step.title.clone(), waiting_for: what.to_owned() };
+        let Some(Said { step, waiting_for }) = self.stop.board.say(said) else { return };
         let (store, operation) = (&self.conductor.store, self.operation);
         let written =
-            store.operation_progress(operation.uuid, &self.conductor.owner, Some(&self.step.title), Some(what)).await;
+            store.operation_progress(operation.uuid, &self.conductor.owner, Some(&step), Some(&waiting_for)).await;
         if let Err(error) = written {
             tracing::debug!(%error, "what a step waits for could not be written down");
         }

@@ -8,6 +8,8 @@ use magnum_domain::{Operation, now};
 use magnum_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::{Board, Said};
+
 /// Why to stop. The first reason stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -27,6 +29,8 @@ pub(crate) enum Reason {
 pub(crate) struct Stop {
     reason: Arc<AtomicU8>,
     token: CancellationToken,
+    /// What the steps say they wait for.
+    pub(crate) board: Board,
 }
 
 impl Stop {
@@ -59,10 +63,18 @@ pub(crate) async fn keep_lease(store: Store, operation: Operation, owner: String
     // Looked at more often than renewed: a cancel request should be felt within a second or two.
     let look_every = (lease / 6).clamp(Duration::from_millis(100), Duration::from_secs(1));
     let mut renewed = tokio::time::Instant::now();
+    // The time that is left is read off the clock once: from then on it is time that counts, whatever the clock does.
+    let time_left = operation.deadline_at.map(|deadline| (deadline - now()).to_std().unwrap_or_default());
+    let deadline = time_left.and_then(|left| tokio::time::Instant::now().checked_add(left));
     loop {
         tokio::time::sleep(look_every).await;
-        if operation.deadline_at.is_some_and(|deadline| deadline <= now()) {
+        if deadline.is_some_and(|deadline| deadline <= tokio::time::Instant::now()) {
             stop.because(Reason::Deadline);
+        }
+        if let Some(Said { step, waiting_for }) = stop.board.due()
+            && let Err(error) = store.operation_progress(operation.uuid, &owner, Some(&step), Some(&waiting_for)).await
+        {
+            tracing::debug!(%error, "what a step waits for could not be written down");
         }
         if renewed.elapsed() >= lease / 3 {
             match store.renew_lease(operation.uuid, &owner, lease).await {

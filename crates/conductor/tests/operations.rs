@@ -356,7 +356,12 @@ async fn a_deadline_ends_in_words() {
     let failed = world.cluster(cluster).await.unwrap();
     assert_eq!(failed.status, ClusterStatus::CreateFailed);
     let reason = failed.status_reason.unwrap();
-    assert!(reason.contains("not done within") && reason.contains("the engine of the test"), "{reason}");
+    assert!(
+        reason.contains("not done within")
+            && reason.contains(" ms at: work on web-master-0")
+            && reason.contains("the engine of the test"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -572,5 +577,41 @@ async fn steps_run_at_a_bounded_width_for_each_conductor_and_infrastructure() {
         }
         assert_eq!(world.driver.applied.load(Ordering::SeqCst), 20);
         assert_eq!(world.driver.most_side_by_side.load(Ordering::SeqCst), expected);
+    }
+}
+
+/// While an operation goes on, cluster and node groups say what it waits for and what went wrong before; afterwards they
+/// do not.
+#[tokio::test]
+async fn statuses_in_progress_have_a_reason() {
+    let world = World::new().await;
+    world.start(quick());
+    world.script(&[Next::Fail("the engine is tired"), Next::Hang]);
+    let (cluster, create) = world.create(0, None).await;
+    let shown = async |words: &[&str]| loop {
+        let row = world.cluster(cluster).await.unwrap();
+        let groups = world.store.nodegroups_of(&[cluster]).await.unwrap();
+        let reasons = groups.iter().map(|group| &group.status_reason).chain([&row.status_reason]);
+        let says_all = |reason: &Option<String>| {
+            words.iter().all(|word| reason.as_deref().is_some_and(|reason| reason.contains(word)))
+        };
+        if reasons.clone().all(says_all) {
+            break;
+        }
+        let operation = world.store.get_operation(create).await.unwrap();
+        assert!(!operation.state.is_finished(), "{words:?}: {operation:#?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    shown(&["work on web-master-0", "last error", "the engine is tired"]).await;
+    shown(&["work on web-master-0: waiting for the engine of the test", "the engine is tired"]).await;
+    world.store.request_cancel(create).await.unwrap();
+    world.ended(create).await;
+    let reason = world.cluster(cluster).await.unwrap().status_reason.unwrap();
+    assert!(reason.contains("cancelled on request") && !reason.contains("waiting for"), "{reason}");
+    world.store.retry_operation(create).await.unwrap();
+    assert_eq!(world.ended(create).await.state, OperationState::Succeeded);
+    assert_eq!(world.cluster(cluster).await.unwrap().status_reason, None);
+    for group in world.store.nodegroups_of(&[cluster]).await.unwrap() {
+        assert_eq!(group.status_reason, None);
     }
 }

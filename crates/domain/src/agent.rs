@@ -176,4 +176,6 @@ pub struct ObservedNode {
     pub swarm_id: Option<String>,
     /// What goes wrong now, if anything.
     pub problem: Option<String>,
+    /// Generation of the desired state that the engine refuses: it will not start until something else is wanted of it.
+    pub refused_generation: Option<i64>,
 }

@@ -32,9 +32,10 @@ impl Store {
             user_id: Set(Some(pair.user_id.clone())),
         };
         retry(|| async {
-            let inserted = x509keypair::Entity::insert(row.clone()).exec_without_returning(self.write()).await;
+            let tx = self.begin().await?;
+            let inserted = x509keypair::Entity::insert(row.clone()).exec_without_returning(&tx).await;
             match inserted {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(tx.commit().await?),
                 Err(error) if is_duplicate(&error) => {
                     Err(StoreError::Duplicate { resource: RESOURCE, ident: pair.uuid.to_string() })
                 }
@@ -72,7 +73,11 @@ impl Store {
     /// When the database fails.
     pub async fn delete_key_pair(&self, uuid: Uuid) -> Result<()> {
         let delete = x509keypair::Entity::delete_many().filter(self.is(x509keypair::Column::Uuid, uuid));
-        retry(|| async { Ok(delete.clone().exec(self.write()).await?) }).await?;
-        Ok(())
+        retry(|| async {
+            let tx = self.begin().await?;
+            delete.clone().exec(&tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 }

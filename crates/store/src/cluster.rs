@@ -212,7 +212,12 @@ impl Store {
             health_status_reason: Set(Some(json::write(reason))),
             ..Default::default()
         };
-        self.update_cluster_row(self.write(), cluster_uuid, row).await
+        retry(|| async {
+            let tx = self.begin().await?;
+            self.update_cluster_row(&tx, cluster_uuid, row.clone()).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     /// Writes down where a cluster's certificates are kept.
@@ -228,7 +233,12 @@ impl Store {
             front_proxy_ca_cert_ref: set(&refs.front_proxy_ca),
             ..Default::default()
         };
-        self.update_cluster_row(self.write(), cluster_uuid, row).await
+        retry(|| async {
+            let tx = self.begin().await?;
+            self.update_cluster_row(&tx, cluster_uuid, row.clone()).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     /// Changes the columns that are set in `row`, and `updated_at`.

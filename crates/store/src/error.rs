@@ -72,6 +72,12 @@ pub enum StoreError {
         /// Where it stands.
         state: OperationState,
     },
+    /// The operation in whose course something was to be written is no longer held: another conductor goes on with it.
+    #[error("the lease of operation {operation} was lost; whoever holds it now goes on")]
+    LeaseLost {
+        /// The operation.
+        operation: Uuid,
+    },
     /// No column of that name.
     #[error("there is no column {0} to sort by")]
     InvalidSortKey(String),

@@ -10,7 +10,7 @@ use crate::entity::event;
 use crate::row::{clip, clip_to, corrupt, utc, uuid};
 use crate::transaction::{LockScope, retry};
 use crate::wakeup::bump;
-use crate::{Backend, Result, Store};
+use crate::{Result, Store};
 
 const TABLE: &str = "conductor_event";
 /// Longest name of a step or node, in bytes.
@@ -24,9 +24,6 @@ impl Store {
     /// When the database fails.
     pub async fn add_event(&self, new: NewEvent) -> Result<Event> {
         let written = retry(|| async {
-            if self.backend() == Backend::Sqlite {
-                return insert(self.write(), &new).await;
-            }
             let tx = self.begin().await?;
             self.lock(&tx, LockScope::Cluster(new.cluster_uuid)).await?;
             let event = insert(&tx, &new).await?;

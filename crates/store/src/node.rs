@@ -179,7 +179,12 @@ impl Store {
     /// # Errors
     /// When the database fails; a node that is gone already is no error.
     pub async fn delete_node(&self, uuid: Uuid) -> Result<()> {
-        retry(|| async { Ok(node::Entity::delete_many().filter(is(uuid)).exec(self.write()).await?) }).await?;
+        retry(|| async {
+            let tx = self.begin().await?;
+            node::Entity::delete_many().filter(is(uuid)).exec(&tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await?;
         bump(&self.inner.wakeups.nodes);
         Ok(())
     }
@@ -202,7 +207,13 @@ impl Store {
                 .finally(phase.as_str());
             update = update.col_expr(node::Column::Phase, stays.into());
         }
-        let updated = retry(|| async { Ok(update.clone().exec(self.write()).await?) }).await?;
+        let updated = retry(|| async {
+            let tx = self.begin().await?;
+            let updated = update.clone().exec(&tx).await?;
+            tx.commit().await?;
+            Ok(updated)
+        })
+        .await?;
         if updated.rows_affected == 0 {
             return Err(StoreError::not_found(RESOURCE, uuid));
         }

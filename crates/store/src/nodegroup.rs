@@ -143,7 +143,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::SchemaTooOld`] for labels or taints of nodes in an older schema.
     pub async fn update_nodegroup(&self, uuid: Uuid, change: &NodegroupChange) -> Result<()> {
-        retry(|| self.change_nodegroup(self.write(), uuid, change)).await
+        retry(|| async {
+            let tx = self.begin().await?;
+            self.change_nodegroup(&tx, uuid, change).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     pub(crate) async fn change_nodegroup(

@@ -118,7 +118,8 @@ impl Store {
         self.update_owned(uuid, owner, row).await
     }
 
-    /// Writes down what an operation does and waits for. False when it is no longer the owner's.
+    /// Writes down what an operation does and waits for, also as the reason of the statuses of its cluster and of the
+    /// node groups it is about, with the error of the attempt before. False when it is no longer the owner's.
     ///
     /// # Errors
     /// When the database fails.
@@ -136,7 +137,22 @@ impl Store {
             updated_at: Set(now().naive_utc()),
             ..Default::default()
         };
-        self.update_owned(uuid, owner, row).await
+        self.update_and_show(uuid, owner, row).await
+    }
+
+    async fn update_and_show(&self, uuid: Uuid, owner: &str, row: operation::ActiveModel) -> Result<bool> {
+        retry(|| async {
+            let tx = self.begin().await?;
+            let updated =
+                operation::Entity::update_many().set(row.clone()).filter(owned(uuid, owner)).exec(&tx).await?;
+            if updated.rows_affected == 0 {
+                return Ok(false);
+            }
+            self.show_progress(&tx, uuid).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Gives an operation back after an attempt that failed, to be claimed by anybody from `not_before` on; `error` says
@@ -156,7 +172,7 @@ impl Store {
             error: Set(Some(clip(error).into_owned())),
             ..given_back(not_before)
         };
-        let postponed = self.update_owned(uuid, owner, row).await?;
+        let postponed = self.update_and_show(uuid, owner, row).await?;
         bump(&self.inner.wakeups.operations);
         Ok(postponed)
     }

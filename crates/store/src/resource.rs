@@ -57,11 +57,10 @@ impl Store {
             OnConflict::columns([ClusterUuid, Kind, Name]).update_columns([NodeUuid, Attributes, State]).to_owned();
         let this = Condition::all().add(ClusterUuid.eq(cluster.to_string())).add(Kind.eq(kind)).add(Name.eq(name));
         retry(|| async {
-            resource::Entity::insert(row.clone())
-                .on_conflict(again.clone())
-                .exec_without_returning(self.write())
-                .await?;
-            let row = resource::Entity::find().filter(this.clone()).one(self.write()).await?;
+            let tx = self.begin().await?;
+            resource::Entity::insert(row.clone()).on_conflict(again.clone()).exec_without_returning(&tx).await?;
+            let row = resource::Entity::find().filter(this.clone()).one(&tx).await?;
+            tx.commit().await?;
             from_row(row.ok_or_else(|| StoreError::not_found(RESOURCE, name))?)
         })
         .await
@@ -78,7 +77,13 @@ impl Store {
             ..Default::default()
         };
         let update = resource::Entity::update_many().set(row).filter(resource::Column::Id.eq(id));
-        let updated = retry(|| async { Ok(update.clone().exec(self.write()).await?) }).await?;
+        let updated = retry(|| async {
+            let tx = self.begin().await?;
+            let updated = update.clone().exec(&tx).await?;
+            tx.commit().await?;
+            Ok(updated)
+        })
+        .await?;
         if updated.rows_affected == 0 {
             return Err(StoreError::not_found(RESOURCE, id));
         }
@@ -90,8 +95,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn delete_resource(&self, id: i64) -> Result<()> {
-        retry(|| async { Ok(resource::Entity::delete_by_id(id).exec(self.write()).await?) }).await?;
-        Ok(())
+        retry(|| async {
+            let tx = self.begin().await?;
+            resource::Entity::delete_by_id(id).exec(&tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     /// The clusters for which anything is in the ledger.

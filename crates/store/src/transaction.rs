@@ -68,14 +68,17 @@ impl LockScope<'_> {
 }
 
 impl Store {
-    /// Begins a transaction that may write. Dropped, it is rolled back.
+    /// Begins a transaction that may write. Dropped, it is rolled back. In the course of an operation only while its lease
+    /// is held; see [`crate::lease`].
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction> {
         let options = TransactionOptions {
             // Deferred, it would fail instead of wait when another process wrote after its first read.
             sqlite_transaction_mode: (self.backend() == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(self.write().begin_with_options(options).await?)
+        let tx = self.write().begin_with_options(options).await?;
+        crate::lease::check(&tx).await?;
+        Ok(tx)
     }
 
     /// Waits until no other transaction has this turn, and keeps it to the end of this one. Taken in the order

@@ -76,7 +76,7 @@ impl Recorded {
             let result = if run.table.is_fine() { "ok" } else { "FAILED" };
             rows.add_row([&run.check, &run.scale, &say::seconds(Duration::from_secs(run.seconds)), result]);
         }
-        println!("\ncommit {}\n{rows}", self.commit);
+        say::line(format_args!("\ncommit {}\n{rows}", self.commit));
     }
 
     /// Writes `docs/release-test.md`.

@@ -76,7 +76,7 @@ impl Table {
     }
 
     pub(super) fn print(&self, name: &str) {
-        println!("\n{}", self.text(name));
+        say::line(format_args!("\n{}", self.text(name)));
         for note in &self.notes {
             say::note(note);
         }

@@ -175,6 +175,28 @@ async fn an_engine_that_does_not_start_is_reported_in_its_own_words_and_once() {
 }
 
 #[tokio::test]
+async fn an_engine_that_refuses_its_configuration_says_so_and_one_that_lacks_something_does_not() {
+    for (words, refused) in [
+        ("failed to start daemon: insecure registry a b is not valid: invalid host \"a b\"", true),
+        ("unable to configure the Docker daemon with file /x/daemon.json: the following directives are wrong", true),
+        ("failed to start daemon: invalid mirror: no scheme", true),
+        ("failed to start daemon: no room", false),
+        ("failed to start daemon: timeout waiting for containerd to start", false),
+    ] {
+        let conductor = Conductor::new();
+        let (address, _server) = conductor.listen(anywhere()).await;
+        let programs = tempfile::tempdir().unwrap();
+        failing_engine(programs.path(), words);
+        let node = TestNode::on_loopback(&conductor, address);
+        conductor.desired.send_replace(Some(desired(3, SwarmSpec::Wait)));
+        let agent = node.start(Some(programs.path()));
+        let report = conductor.reported("engine.start", EventState::Failed).await;
+        assert_eq!(report.observed.refused_generation, refused.then_some(3), "{words}");
+        assert!(stop(agent).await);
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_is_not_installed_is_named() {
     let conductor = Conductor::new();
     let (address, _server) = conductor.listen(anywhere()).await;

@@ -270,7 +270,13 @@ impl Shared {
         let is_member = plan::member_row(snapshot, node.uuid).is_some();
         let changed = row.desired.as_ref().is_some_and(|desired| desired.engine != wanted);
         let swarm = row.desired.as_ref().map_or(SwarmSpec::Wait, |desired| desired.swarm.clone());
-        let generation = self.desire(&row, DesiredNode { generation: 0, engine: wanted, swarm }).await?;
+        let mut generation =
+            self.desire(&row, DesiredNode { generation: 0, engine: wanted.clone(), swarm: swarm.clone() }).await?;
+        if row.observed.as_ref().and_then(|seen| seen.refused_generation) == Some(generation) {
+            // It was refused in an attempt before this one. Somebody wants it tried again: the machine may be another.
+            generation += 1;
+            self.store.set_node_desired(node.uuid, &DesiredNode { generation, engine: wanted, swarm }).await?;
+        }
         let folder = names::node_folder(&self.options.state_dir, &snapshot.cluster, node);
         let begun = tokio::time::Instant::now();
         self.await_node(node.uuid, progress, |row| {
@@ -278,6 +284,9 @@ impl Shared {
             let enough = if is_member || changed { seen.generation >= generation } else { seen.engine_ready };
             if row.phase >= NodePhase::EngineReady && enough {
                 return Ok(Awaited::Done(()));
+            }
+            if let Some(error) = refusal(row, generation) {
+                return Err(error);
             }
             if !is_running(&folder) {
                 return Err(LocalError::node(&row.name, format!("its agent has ended: {}", logs(&folder))));
@@ -347,6 +356,13 @@ pub(super) enum Awaited<T> {
     Done(T),
     /// Not yet; in words, for what.
     Waiting(String),
+}
+
+/// The error of a node whose engine refuses what is wanted of it: it will not mend itself, and waiting is no use.
+fn refusal(node: &Node, generation: i64) -> Option<LocalError> {
+    let seen = node.observed.as_ref().filter(|seen| seen.refused_generation == Some(generation))?;
+    let why = seen.problem.as_deref().unwrap_or("the container engine refuses its configuration");
+    Some(LocalError::Hopeless(format!("node {}: {why}", node.name)))
 }
 
 /// Whether the first process of the node with this folder lives.
@@ -426,6 +442,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use magnum_domain::agent::ObservedNode;
+
     use super::*;
     use crate::local::testing::{resource, snapshot};
 
@@ -444,6 +462,20 @@ mod tests {
             resource(&snapshot, Some(snapshot.nodes[0].uuid), ResourceKind::Namespace.as_str(), ResourceState::Planned);
         snapshot.resources.push(magnum_domain::Resource { attributes: json!({ "address": "10.77.0.14" }), ..row });
         assert_eq!(of(&snapshot), [14, 12, 11, 13], "what was planned for a node, it gets");
+    }
+
+    #[test]
+    fn a_refused_configuration_is_hopeless_and_nothing_else_is() {
+        let mut node = snapshot(1, 0).nodes.remove(0);
+        for (refused, asked, hopeless) in [(None, 3, false), (Some(2), 3, false), (Some(3), 3, true)] {
+            let problem = Some("insecure registry a b is not valid: invalid host".to_owned());
+            node.observed = Some(ObservedNode { problem, refused_generation: refused, ..ObservedNode::default() });
+            let error = refusal(&node, asked);
+            assert_eq!(error.is_some(), hopeless, "{refused:?}");
+            if let Some(error) = error {
+                assert!(matches!(&error, LocalError::Hopeless(why) if why.contains("insecure registry")), "{error}");
+            }
+        }
     }
 
     #[test]
