@@ -52,7 +52,7 @@ const TEMPLATES: &[Step] = &[
     demo(
         "coe cluster template create stored --coe swarm-mode --image local --external-network public \
          --volume-driver rexray",
-        &["volume_driver is not supported by the driver local"],
+        &["volume_driver rexray is not supported by the local driver"],
     ),
     demo(
         "coe cluster template create keyed --coe swarm-mode --image local --external-network public --keypair mine",
