@@ -60,9 +60,7 @@ pub use local_cloud::{LocalCloud, Projects};
 pub use metrics::Metrics;
 pub use microversion::{MAXIMUM, MINIMUM, Microversion};
 pub use openapi::document as openapi_document;
-pub use options::{
-    ApiOptions, CorsRule, HealthOptions, NetworkDrivers, RateOptions, SizeLimits, StreamOptions,
-};
+pub use options::{ApiOptions, CorsRule, HealthOptions, NetworkDrivers, RateOptions, SizeLimits, StreamOptions};
 pub use planner::{DriverPlanner, Planner};
 pub use router::router;
 

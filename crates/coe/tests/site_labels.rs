@@ -7,7 +7,7 @@ use magnum_coe::label::{catalogue, install, with_files};
 use magnum_domain::Labels;
 
 const SITE: &str = "drivers:\n  - {name: ours, engines: [kubernetes], about: our_driver_v1}\nlabels:\n  \
-    - {name: cost_center, for: [ours, swarm-mode], type: integer, about: \"Who pays.\"}\n  \
+    - {name: cost_center, for: [ours, local], type: integer, about: \"Who pays.\"}\n  \
     - {name: tier, for: [ours], type: enum, values: [gold, silver], default: silver, about: \"What is promised.\"}\n";
 
 fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
@@ -21,7 +21,8 @@ fn declared_labels_bring_no_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let found = |engine: &str, name: &str, value: &str| {
         let labels = Labels::from([(name.to_owned(), value.to_owned())]);
-        let found = catalogue().unwrap().findings(engine, &labels);
+        let driver = (engine == "swarm-mode").then_some("local");
+        let found = catalogue().unwrap().findings(engine, driver, &labels);
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
     install(&[]).unwrap();

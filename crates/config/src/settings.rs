@@ -97,7 +97,7 @@ impl Settings {
     /// default, and the report says so.
     ///
     /// # Errors
-    /// If one cannot be read.
+    /// If one cannot be read; [`ConfigError::Invalid`] with the report if not even a default can be had.
     pub fn examine(sources: &Sources) -> Result<Self, ConfigError> {
         Self::despite_errors(sources, sources.read()?)
     }
@@ -108,6 +108,12 @@ impl Settings {
         let report = Report { findings };
         let (search, home) = (sources.search_folders(), sources.home());
         let values = Values { table, resolved, written, search, home };
+        // A default that refers to something impossible has no value either.
+        Self::typed(values, report.clone())
+            .map_err(|error| if report.has_errors() { ConfigError::Invalid(report) } else { ConfigError::Get(error) })
+    }
+
+    fn typed(values: Values, report: Report) -> Result<Self, GetError> {
         Ok(Self {
             service: ServiceSettings::read(&values)?,
             log: LogSettings::read(&values)?,
@@ -212,7 +218,10 @@ pub struct Change {
 /// # Errors
 /// If one cannot be read.
 pub fn check(sources: &Sources) -> Result<Report, ConfigError> {
-    let settings = Settings::examine(sources)?;
+    let settings = match Settings::examine(sources) {
+        Err(ConfigError::Invalid(report)) => return Ok(report),
+        examined => examined?,
+    };
     let mut findings = settings.report.findings.clone();
     findings.extend(meaning::findings(&settings));
     Ok(Report::sorted(findings))

@@ -99,6 +99,7 @@ fn values(#[case] text: &str, #[case] group: &str, #[case] name: &str, #[case] e
 #[case::number_choice("[x509]\nrsa_key_size = 1024", 2, "must be one of 2048, 3072, 4096")]
 #[case::name_for_address("[api]\nhost = localhost", 2, "must be an IP address")]
 #[case::circle("[DEFAULT]\nstate_path = $state_path", 2, "refers to itself")]
+#[case::guarded("[DEFAULT]\nstate_pth = /x", 2, "nothing sets [DEFAULT] state_path: did you mean that?")]
 #[case::far_circle("[local]\nstate_dir = $agent_path\nagent_path = $state_dir", 2, "refers to itself")]
 #[case::unknown_reference("[local]\nstate_dir = $nowhere", 2, "`$nowhere`")]
 #[case::syntax("[api]\nport", 2, "neither a comment")]

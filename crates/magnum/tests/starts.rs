@@ -125,7 +125,6 @@ const FILES: &[(&str, &str, Comes)] = &[
     // Another database than was meant.
     ("api", "[database]\nconection = mysql://m:p@h/m\n", Refused(&["[database] connection: did you mean that?"])),
     ("api", "[databse]\nconnection = mysql://m:p@h/m\n", Refused(&["[database] connection: did you mean that?"])),
-    ("api", "[DEFAULT]\nstate_pth = DIR/other\n", Refused(&["[DEFAULT] state_path: did you mean that?"])),
     ("api", "[database]\nconnection =\n", Refused(&["[database] connection", "no `://`"])),
     (
         "api",
