@@ -16,13 +16,16 @@ use crate::settings::Settings;
 use crate::table::PathKind;
 use crate::value::GetError;
 
+/// One group of things to look at.
+type Rule = fn(&Settings, &mut Vec<Finding>) -> Result<(), GetError>;
+
 /// Most connections that are ever opened to a database.
 const MOST_CONNECTIONS: u32 = 100;
 
 /// Everything there is to say. An option that is asked for in a wrong form is a mistake in the program; it is told too.
 pub(crate) fn findings(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let rules: [fn(&Settings, &mut Vec<Finding>) -> Result<(), GetError>; 9] =
+    let rules: [Rule; 9] =
         [who_callers_are, keys, paths, halves, addresses, ignored_addresses, drivers, numbers, origins];
     for rule in rules {
         if let Err(error) = rule(settings, &mut findings) {
