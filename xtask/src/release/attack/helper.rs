@@ -10,9 +10,6 @@ use serde_json::Value;
 use super::super::report::Latency;
 use crate::exec;
 
-/// Descriptors that it may open: as many as its connections, and some.
-const DESCRIPTORS: u32 = 65_536;
-
 /// The program, which has said that it is ready. Killed when dropped.
 pub(super) struct Helper {
     line: String,
@@ -65,10 +62,10 @@ impl Helper {
     }
 }
 
-/// With the hard limit raised, too, which root may.
+/// With as many open files as a program of this machine may have.
 fn with_raised_limit(program: &OsStr) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"")).arg(program);
+    command.arg("-c").arg("ulimit -Sn \"$(ulimit -Hn)\" && exec \"$0\" \"$@\"").arg(program);
     command
 }
 
