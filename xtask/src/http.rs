@@ -157,7 +157,7 @@ impl Api {
         text.push_str(request.body.unwrap_or_default());
         let sent = connection.writer.write_all(text.as_bytes()).and_then(|()| connection.writer.flush());
         // A server may answer, and close, before it has taken the whole request.
-        read_head(connection).or_else(|error| Err(sent.err().map_or(error, anyhow::Error::from)))
+        read_head(connection).map_err(|error| sent.err().map_or(error, anyhow::Error::from))
     }
 }
 
