@@ -92,7 +92,7 @@ pub(crate) fn signal(mark: &ProcessMark, signal: Signal) -> io::Result<()> {
 /// to another in between.
 pub(crate) fn signal_if(pid: i32, signal: Signal, is_right: impl FnOnce() -> bool) -> io::Result<()> {
     // 0 and negative numbers mean whole groups of processes, and 1 the machine.
-    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 1) else { return Ok(()) };
+    let Some(pid) = Some(pid).filter(|pid| *pid > 1).and_then(Pid::from_raw) else { return Ok(()) };
     let held = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(held) => Some(held),
         Err(Errno::SRCH) => return Ok(()),
