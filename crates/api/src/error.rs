@@ -224,7 +224,7 @@ fn store_message(error: &StoreError) -> String {
             "The cluster would have more than {limit} {what}, which is as many as a cluster may have here. Ask for fewer, \
              or have the operator raise the limit."
         ),
-        StoreError::TooManyNodes(error) => format!("{}.", error),
+        StoreError::TooManyNodes(error) => format!("{error}."),
         StoreError::TemplateInUse { uuid } => {
             format!("ClusterTemplate {uuid} is referenced by one or multiple clusters.")
         }

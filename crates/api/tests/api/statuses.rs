@@ -92,7 +92,7 @@ fn operations(template: &str) -> Vec<Operation> {
             ..operation("rotate the authority", "PATCH", "/v1/certificates/CLUSTER", json!(null), 400, false)
         },
         Operation {
-            upstream: Some("when cluster status is"),
+            upstream: Some("Rotating the credential of a cluster when status is"),
             ..operation("rotate the credential", "PATCH", "/v1/credentials/CLUSTER", json!(null), 400, true)
         },
         operation("delete", "DELETE", "/v1/clusters/CLUSTER", json!(null), 204, true),

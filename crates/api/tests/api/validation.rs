@@ -159,6 +159,7 @@ fn disks(boot: Option<&str>, flavors: [&Value; 2]) -> Outcome {
     match boot.unwrap_or("0").parse::<i64>() {
         Err(_) => Some("boot_volume_size must be an integer".to_owned()),
         Ok(0) => flavors.iter().any(|flavor| *flavor == "diskless").then(|| NO_DISK.to_owned()),
+        Ok(size) if size < 0 => Some("The label boot_volume_size is -1. It must be between 0 and".to_owned()),
         Ok(_) => None,
     }
 }
