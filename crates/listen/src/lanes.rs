@@ -60,7 +60,7 @@ mod tests {
         drop(first);
         assert!(lanes.enter(1).now_or_never().is_some());
         for key in 0..10 * SWEEP_AT {
-            lanes.enter(key).await.unwrap();
+            drop(lanes.enter(key).await.unwrap());
         }
         assert!(lanes.held.lock().unwrap().lanes.len() <= SWEEP_AT);
     }
