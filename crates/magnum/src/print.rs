@@ -1,7 +1,7 @@
 //! What this program prints: the one place for standard output and standard error.
 //!
 //! `println!` panics when nobody reads any more (`magnum policy list | head`) and when a disk is full. Commands print
-//! with [`line`] and [`text`] and hand the error on; `main` turns it into an exit code. What a server says beside its
+//! with [`line()`] and [`text`] and hand the error on; `main` turns it into an exit code. What a server says beside its
 //! log goes through [`attempt`] and [`aside`]: it goes on whether anybody reads or not.
 
 use std::fmt::Display;
