@@ -42,7 +42,7 @@ const READS: [(&str, usize); 8] = [
     ("/v1/clusters/detail", 3),
     ("/v1/clusters/first", 2),
     ("/v1/clusters/first/nodegroups", 2),
-    ("/v1/clusters/first/nodes", 2),
+    ("/v1/clusters/first/nodes", 3),
     ("/v1/clusters/first/events", 2),
     ("/v1/clustertemplates", 1),
     ("/v1/stats", 2),
