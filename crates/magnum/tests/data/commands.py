@@ -5,6 +5,7 @@ import contextlib
 import importlib.metadata
 import io
 import json
+import os
 import sys
 
 from openstackclient import shell
@@ -22,8 +23,13 @@ def commands():
     return {entry.name.replace("_", " "): options(entry.load()) for entry in entries}
 
 
+# Tasks come by a descriptor of their own: a command that reads its input (`image create`) finds none, and does not wait.
+tasks = os.fdopen(os.dup(0))
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+sys.stdin = open(os.devnull)
+
 print(json.dumps(commands()), flush=True)
-for line in sys.stdin:
+for line in tasks:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
