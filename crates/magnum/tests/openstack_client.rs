@@ -94,6 +94,10 @@ const TEMPLATES: &[Step] = &[
         &["| tls_disabled", "True"],
     ),
     demo("coe cluster template update changed --keypair mine", &["| mine"]),
+    demo(
+        "coe cluster template update changed --volume-driver rexray",
+        &["volume_driver rexray is not supported by the local driver"],
+    ),
     demo("coe cluster template update changed --fixed-network mine", &["Unable to find fixed network mine"]),
     demo("coe cluster template update changed --fixed-subnet mine", &["Unable to find fixed subnet mine"]),
     demo("coe cluster template update changed --public", &["Not authorized"]),
@@ -121,7 +125,8 @@ const CLUSTERS: &[Step] = &[
         &["accepted"],
     ),
     demo(
-        "coe cluster create balanced --cluster-template swarm --master-lb-enabled --floating-ip-enabled --node-count 0",
+        "coe cluster create balanced --cluster-template swarm --master-lb-enabled --floating-ip-enabled --node-count 0 \
+         --keypair mine",
         &["accepted"],
     ),
     SETTLED,
