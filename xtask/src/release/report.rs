@@ -29,12 +29,17 @@ const NOTES: usize = 40;
 const NOTE: usize = 600;
 
 impl Table {
-    /// Of a check that could not be made to its end.
+    /// Of a check that could not be begun.
     pub(super) fn broken(error: &anyhow::Error) -> Self {
         let mut table = Self::default();
-        table.check("made to its end", "no", "yes", false);
-        table.note(format!("{error:#}"));
+        table.fail(error);
         table
+    }
+
+    /// It could not be made to its end, for this reason.
+    pub(super) fn fail(&mut self, error: &anyhow::Error) {
+        self.check("made to its end", "no", "yes", false);
+        self.note(format!("not made to its end: {error:#}"));
     }
 
     /// A figure that is only shown.

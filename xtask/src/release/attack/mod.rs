@@ -76,8 +76,9 @@ pub(super) fn run(workspace: &Workspace, tools: &Tools, options: &Options) -> Re
     }
     let cleaned = attack.clean_up();
     attack.magnum.stop()?;
-    outcome?;
-    cleaned?;
+    for failure in [outcome, cleaned].into_iter().filter_map(Result::err) {
+        table.fail(&failure);
+    }
     let clusters: Vec<&str> = clusters.iter().map(String::as_str).collect();
     for (what, found) in leftovers::find(&state_dir, &clusters) {
         table.none_of(&format!("left behind: {what}"), &found);

@@ -8,6 +8,7 @@ mod things;
 mod worker;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -75,13 +76,12 @@ pub(super) fn run(workspace: &Workspace, tools: &Tools, options: &Options) -> Re
         csr: certificate_request()?,
     };
     let mut soak = Soak { workers: workers(&shared, &people, options.seed)?, shared: &shared, victim: &victim };
-    let outcome = soak.play(tools, options, folder.path());
-    if outcome.is_err() {
+    let mut table = Table::default();
+    if let Err(error) = soak.play(tools, options, folder.path(), &mut table) {
+        table.fail(&error);
         soak.clean_up();
     }
-    let ended = victim.stop();
-    let mut table = outcome?;
-    ended?;
+    victim.stop()?;
     let clusters = shared.journal.counts().clusters.clone();
     let clusters: Vec<&str> = clusters.iter().map(String::as_str).collect();
     for (what, found) in leftovers::find(&state_dir, &clusters) {
@@ -99,8 +99,7 @@ struct Soak<'a> {
 }
 
 impl Soak<'_> {
-    fn play(&mut self, tools: &Tools, options: &Options, folder: &std::path::Path) -> Result<Table> {
-        let mut table = Table::default();
+    fn play(&mut self, tools: &Tools, options: &Options, folder: &Path, table: &mut Table) -> Result<()> {
         let people: Vec<Person> = self.workers.iter().map(|worker| worker.person.clone()).collect();
         let people: Vec<&Person> = people.iter().collect();
         let before = checks::rows(&self.shared.admin, &people)?;
@@ -112,20 +111,20 @@ impl Soak<'_> {
         say::step("Waiting for what was begun to end");
         checks::settle(&mut self.workers)?;
 
-        checks::answers(&mut table, &self.shared.journal);
+        checks::answers(table, &self.shared.journal);
         table.equal("kills of the server", &killed.servers, &usize::try_from(options.kills)?);
         table.show("kills of engines and agents", killed.of_nodes.len());
         table.none_of("ends of the server by itself", &killed.ended);
-        checks::nodes(&mut table, &self.workers)?;
+        checks::nodes(table, &self.workers)?;
         let things = self.workers.iter().map(|worker| (&worker.things, worker.other_project.as_str()));
         let wanted = checks::expected(&before, things);
-        checks::compare(&mut table, "by the journal", &checks::rows(&self.shared.admin, &people)?, &wanted);
-        self.ask_real_client(&mut table, tools, folder)?;
+        checks::compare(table, "by the journal", &checks::rows(&self.shared.admin, &people)?, &wanted);
+        self.ask_real_client(table, tools, folder)?;
 
         say::step("Deleting everything");
         checks::tidy(&mut self.workers)?;
-        checks::operations(&mut table, &self.shared.journal, &self.shared.admin)?;
-        checks::compare(&mut table, "after all was deleted", &checks::rows(&self.shared.admin, &people)?, &before);
+        checks::operations(table, &self.shared.journal, &self.shared.admin)?;
+        checks::compare(table, "after all was deleted", &checks::rows(&self.shared.admin, &people)?, &before);
 
         thread::sleep(REST);
         let usage_after = self.victim.usage().context("the server has ended")?;
@@ -146,7 +145,7 @@ impl Soak<'_> {
         );
         table.show("database before", format!("{database_before} KiB"));
         table.show("database after", format!("{} KiB", self.victim.database()));
-        Ok(table)
+        Ok(())
     }
 
     /// All workers ask, the killer kills, somebody says how far they are.
@@ -172,7 +171,7 @@ impl Soak<'_> {
     }
 
     /// The unmodified client must see what the journal says.
-    fn ask_real_client(&self, table: &mut Table, tools: &Tools, folder: &std::path::Path) -> Result<()> {
+    fn ask_real_client(&self, table: &mut Table, tools: &Tools, folder: &Path) -> Result<()> {
         let Some(worker) = self.workers.first() else { return Ok(()) };
         let clouds = folder.join("clouds.yaml");
         worker.person.write_clouds(&self.victim.url(), None, &clouds)?;
