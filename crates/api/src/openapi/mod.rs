@@ -7,6 +7,7 @@ mod complete;
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use serde_json::Value;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
@@ -128,4 +129,21 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| complete::complete(crate::ro
 #[must_use]
 pub fn document() -> &'static Value {
     &DOCUMENT
+}
+
+/// The document as it is sent. Anybody may ask for it as often as they like, so it is written once only.
+pub(crate) fn text() -> Bytes {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+    TEXT.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_the_document_and_is_written_once() {
+        assert_eq!(serde_json::from_slice::<Value>(&text()).ok().as_ref(), Some(document()));
+        assert_eq!(text().as_ptr(), text().as_ptr());
+    }
 }
