@@ -231,7 +231,7 @@ async fn a_running_server_shows_no_secret() {
     let plant = |what: &str| format!("{PLANT}-{what}");
     let names = ["keystone-password", "trust-password", "rabbit-password", "memcache-key"];
     let config = format!(
-        "[keystone_authtoken]\npassword = {}\nmemcache_secret_key = {}\n[trust]\ntrustee_domain_admin_password = {}\n\
+        "[identity]\nbackend = builtin\n[keystone_authtoken]\npassword = {}\nmemcache_secret_key = {}\n[trust]\ntrustee_domain_admin_password = {}\n\
          [DEFAULT]\ntransport_url = rabbit://magnum:{}@127.0.0.1:1//\ndebug = true\n",
         plant(names[0]),
         plant(names[3]),
