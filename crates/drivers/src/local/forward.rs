@@ -1,5 +1,9 @@
 //! From a port of the machine to the engines of a cluster's managers, which only its own network can reach.
+//!
+//! Clients of an engine speak first. Until one has said as much as an engine could answer, neither the database nor an
+//! engine hears of it: thousands that say nothing cost a place each and no more.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +12,7 @@ use std::time::Duration;
 use magnum_domain::Node;
 use magnum_listen::{Listener, serve_streams};
 use magnum_store::Store;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use uuid::Uuid;
 
 use super::authority;
@@ -19,6 +23,12 @@ use super::namespace::Namespace;
 const CONNECT: Duration = Duration::from_secs(2);
 /// Connections held at a time for one cluster.
 pub(super) const CONNECTIONS: usize = 512;
+/// What a record of a TLS handshake begins with: its type, its version in two bytes, its length in two.
+const RECORD_HEAD: usize = 5;
+/// Type of such a record.
+const HANDSHAKE: u8 = 22;
+/// Longest record that RFC 8446 allows.
+const RECORD: usize = (1 << 14) + 256;
 
 /// A forwarder of one cluster.
 #[derive(Clone)]
@@ -28,6 +38,8 @@ pub(crate) struct Forwarder {
     pub(crate) namespace: Namespace,
     /// Port of the engines.
     pub(crate) port: u16,
+    /// How long a client may take for the beginning of its handshake.
+    pub(crate) patience: Duration,
 }
 
 impl Forwarder {
@@ -50,6 +62,10 @@ impl Forwarder {
     /// Connects to the manager whose turn it is, or the next one that accepts. With none, the client sees its
     /// connection closed.
     async fn serve(&self, mut client: impl AsyncRead + AsyncWrite + Unpin, turn: usize) {
+        let first = match tokio::time::timeout(self.patience, first_words(&mut client)).await {
+            Ok(Ok(first)) => first,
+            Ok(Err(_)) | Err(_) => return tracing::debug!(cluster = %self.cluster, "a client did not begin"),
+        };
         let managers = match self.nodes().await {
             Ok(nodes) => managers(&nodes),
             Err(error) => return tracing::warn!(cluster = %self.cluster, %error, "managers could not be looked up"),
@@ -59,11 +75,37 @@ impl Forwarder {
             match self.namespace.connect(address, CONNECT).await {
                 Ok(mut engine) => {
                     // Either side closing is the normal end.
-                    let _ = copy_bidirectional(&mut client, &mut engine).await;
+                    if engine.write_all(&first).await.is_ok() {
+                        let _ = copy_bidirectional(&mut client, &mut engine).await;
+                    }
                     return;
                 }
                 Err(error) => tracing::debug!(cluster = %self.cluster, %address, %error, "a manager does not accept"),
             }
+        }
+    }
+}
+
+/// What a client says first: a whole record, if it begins a TLS handshake; anything else as it comes.
+///
+/// # Errors
+/// When the client ends before that, or announces a record that nobody may send.
+async fn first_words(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut words = Vec::new();
+    loop {
+        if client.read_buf(&mut words).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = match words[..] {
+            [HANDSHAKE, _, _, high, low, ..] => RECORD_HEAD + usize::from(u16::from_be_bytes([high, low])),
+            [HANDSHAKE, ..] => RECORD_HEAD,
+            _ => return Ok(words),
+        };
+        if length > RECORD_HEAD + RECORD {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if length > RECORD_HEAD && words.len() >= length {
+            return Ok(words);
         }
     }
 }
@@ -86,6 +128,37 @@ mod tests {
 
     use super::*;
     use crate::local::testing::{cluster, node};
+
+    #[tokio::test]
+    async fn a_client_has_to_begin_before_an_engine_hears_of_it() {
+        let record = |announced: u16, sent: usize| {
+            let [high, low] = announced.to_be_bytes();
+            [vec![HANDSHAKE, 3, 1, high, low], vec![7; sent]].concat()
+        };
+        let request = b"GET /_ping HTTP/1.1\r\n".to_vec();
+        let [whole, more] = [record(300, 300), record(300, 310)];
+        for (pieces, expected) in [
+            (vec![request.clone()], Some(request)),
+            (vec![whole.clone()], Some(whole.clone())),
+            (whole.chunks(3).map(<[u8]>::to_vec).collect(), Some(whole)),
+            (vec![more.clone()], Some(more)),
+            (vec![record(300, 299)], None),
+            (vec![record(300, 0)[..4].to_vec()], None),
+            (vec![record(u16::MAX, 100)], None),
+            (vec![], None),
+        ] {
+            let (mut client, mut server) = tokio::io::duplex(1 << 16);
+            let sending = async move {
+                for piece in &pieces {
+                    // Nobody may be there to hear the rest.
+                    let _ = client.write_all(piece).await;
+                    tokio::task::yield_now().await;
+                }
+            };
+            let ((), words) = tokio::join!(sending, first_words(&mut server));
+            assert_eq!(words.ok(), expected);
+        }
+    }
 
     #[test]
     fn clients_are_led_to_members_then_masters_then_whoever_is_left() {

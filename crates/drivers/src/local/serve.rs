@@ -138,7 +138,8 @@ impl Shared {
 
                 let api = self.open_port(cluster).await?;
                 let (store, port) = (self.store.clone(), engine::port(template));
-                let forwarder = Forwarder { store, cluster: cluster.uuid, namespace: namespace.clone(), port };
+                let (space, patience) = (namespace.clone(), self.options.limits.handshake);
+                let forwarder = Forwarder { store, cluster: cluster.uuid, namespace: space, port, patience };
                 let api = listener("cluster API", api, forward::CONNECTIONS).with_far_ends();
                 tasks.spawn(forwarder.run(api));
 
